@@ -1,0 +1,36 @@
+# make run: set up, train the default, evaluate, label the examples, write the report.  make test: set up, run every test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RUN := runs/default
+
+.PHONY: run test check bench clean
+.DELETE_ON_ERROR:
+
+run: $(READY)
+	$(BIN)/python train.py configs/default.yaml
+	$(BIN)/python -m pipeline label examples --model $(RUN) --output $(RUN)/examples.jsonl
+	$(BIN)/python -m pipeline report --model $(RUN) --statements $(RUN)/examples.jsonl --articles examples --output $(RUN)/report.html
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/extraction.py
+	$(BIN)/python benchmarks/speed.py
+
+clean:
+	rm -rf $(VENV) runs
+
+# torch first and pinned: a plain `torch` may bring gigabytes of CUDA packages.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[notebook,dev]'
+	touch $(READY)

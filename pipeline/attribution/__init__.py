@@ -1,0 +1,64 @@
+"""Article → statements: paragraphs, quotation marks, cues, sources, speakers, one step after another."""
+
+from pipeline.attribution.linking import Draft, link
+from pipeline.attribution.paragraphs import split_paragraphs
+from pipeline.attribution.parse import Parsed, parse
+from pipeline.attribution.quotations import Quotation, find_quotations
+from pipeline.attribution.speakers import Cast
+from pipeline.records import Article, Span, Statement
+
+__all__ = ["Attributor"]
+
+
+class Attributor:
+    """Finds the attributed statements of articles, by rules over quotation marks and a dependency parse."""
+
+    def extract(self, article: Article) -> list[Statement]:
+        """The statements of one article, in order of their content; offsets point into `article.text`."""
+        paragraphs = split_paragraphs(article.text)
+        quotations = find_quotations(article.text, [p.span for p in paragraphs])
+        parsed = list(parse(article.text, paragraphs, quotations))
+        drafts = link(article.text, _with_statements(parsed), Cast(parsed))
+        return [_statement(article, draft, parsed[draft.paragraph], quotations) for draft in drafts]
+
+
+def _with_statements(parsed: list[Parsed]) -> list[Parsed]:
+    """All paragraphs but the headings below the first: the page's own headline may attribute, cross-heads do not."""
+    return [p for p in parsed if not p.paragraph.heading or p.index == 0]
+
+
+def _statement(article: Article, draft: Draft, parsed: Parsed, quotations: list[Quotation]) -> Statement:
+    speaker = draft.speaker
+    return Statement.cut(
+        article,
+        draft.content,
+        draft.cue,
+        draft.source,
+        speaker=speaker.name,
+        kind=speaker.kind,
+        role=speaker.role,
+        side=speaker.side,
+        type=_type(draft.content, quotations),
+        context=_sentence_before(article.text, parsed, draft.content[0].start),
+        paragraph=draft.paragraph,
+    )
+
+
+def _type(content: list[Span], quotations: list[Quotation]) -> str:
+    """Direct where all of the content stands in quotation marks, mixed where some does, else indirect."""
+    quoted = sum(min(s.end, q.span.end) - max(s.start, q.span.start) for s in content for q in quotations if s.overlaps(q.span))
+    total = sum(s.end - s.start for s in content)
+    if not quoted:
+        return "indirect"
+    return "direct" if quoted >= total - 2 * len(content) else "mixed"
+
+
+def _sentence_before(text: str, parsed: Parsed, start: int) -> str | None:
+    """The sentence that ends before the one that `start` is in, within the paragraph."""
+    previous = None
+    for sentence in parsed.doc.sents:
+        first, last = parsed.spans[sentence.start], parsed.spans[sentence.end - 1]
+        if last.end > start:
+            return previous
+        previous = " ".join(text[first.start : last.end].split())
+    return previous

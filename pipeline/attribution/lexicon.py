@@ -1,0 +1,62 @@
+"""The word lists of the attribution rules, read once from lexicon.yaml and parties.yaml."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+from countryinfo import CountryInfo
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Lemma sets by their use, as lexicon.yaml explains, and the party that each name, demonym or metonym belongs to."""
+
+    say: frozenset[str]
+    think: frozenset[str]
+    act: frozenset[str]
+    phrasal: Mapping[str, frozenset[str]]
+    states: frozenset[str]
+    nouns: frozenset[str]
+    people: frozenset[str]
+    observers: frozenset[str]
+    governments: frozenset[str]
+    bodies: frozenset[str]
+    outlets: frozenset[str]
+    documents: frozenset[str]
+    titles: frozenset[str]
+    male: frozenset[str]
+    female: frozenset[str]
+    parties: Mapping[str, str]  # "Russian" → "Russia"
+
+    @property
+    def verbs(self) -> frozenset[str]:
+        """Every verb that can be a cue by itself."""
+        return self.say | self.think | self.act
+
+
+@lru_cache(maxsize=1)
+def lexicon() -> Lexicon:
+    """The word lists that ship with the package."""
+    words = yaml.safe_load((HERE / "lexicon.yaml").read_text(encoding="utf-8"))
+    sets = {name: frozenset(words[name]) for name in Lexicon.__dataclass_fields__ if isinstance(words.get(name), list)}
+    phrasal = {verb: frozenset(particles) for verb, particles in words["phrasal"].items()}
+    return Lexicon(**sets, phrasal=phrasal, parties=_parties())
+
+
+def _parties() -> dict[str, str]:
+    """Countries by name, demonym and capital (countryinfo), overlaid by parties.yaml."""
+    parties: dict[str, str] = {}
+    for info in CountryInfo.all().values():
+        name = str(info.get("name") or "")
+        capital = info.get("capital")
+        for alias in (name, info.get("demonym"), capital if isinstance(capital, str) else None):
+            if alias and len(alias) > 2:
+                parties.setdefault(alias, name)
+                parties.setdefault(f"{alias}s", name)
+    for party, aliases in yaml.safe_load((HERE / "parties.yaml").read_text(encoding="utf-8")).items():
+        parties.update({alias: party for alias in (party, *aliases)})
+    return parties

@@ -1,0 +1,208 @@
+"""A run's YAML as validated models. Everything is checked here, once, before anything heavy is loaded."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipeline.errors import ConfigError, nearest
+
+Rate = Annotated[float, Field(gt=0, lt=1)]
+StatementField = Literal["speaker", "role", "side", "kind", "source_text", "cue_text", "context", "type"]
+
+
+class Section(BaseModel):
+    """Base of all sections: an unknown key is an error, and a section never changes once it is made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataSection(Section):
+    """Which labelled sets are read, and where the texts of standoff sets are looked for."""
+
+    sets: list[str] = Field(default=["dispatches"], min_length=1, description="folders under labels/ to train on")
+    report: list[str] = Field(default=["gold"], description="further sets that are only ever scored")
+    labels: str = Field(default="labels", description="the folder of the labelled sets")
+    articles: str = Field(default="../shared", description="where the texts of standoff sets are looked for")
+    fraction: Annotated[float, Field(gt=0, le=1)] = Field(default=1.0, description="share of the training statements")
+
+    @model_validator(mode="after")
+    def _scored_sets_are_not_trained_on(self) -> Self:
+        both = sorted(set(self.sets) & set(self.report))
+        if both:
+            raise ValueError(f"data.sets and data.report both name {both}: a set that is only scored is never trained on")
+        if "gold" in self.sets:
+            raise ValueError("data.sets names 'gold': the gold set is never trained on; list it under data.report")
+        return self
+
+
+class ModelSection(Section):
+    """The encoder and how a statement becomes its input."""
+
+    encoder: str = Field(default="embedded", description="'embedded', a hub id, or a folder")
+    fields: list[StatementField] = Field(default=["cue_text"], description="what is put before the statement's text")
+    pooling: Literal["mean", "cls"] = "mean"
+    max_length: int = Field(default=128, ge=8, le=512, description="tokens a statement is cut to")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    @field_validator("fields")
+    @classmethod
+    def _no_field_twice(cls, fields: list[str]) -> list[str]:
+        if len(set(fields)) < len(fields):
+            raise ValueError(f"{fields} names a field twice")
+        return fields
+
+
+class TrainingSection(Section):
+    """The optimisation."""
+
+    epochs: int = Field(default=12, ge=1, le=1000)
+    batch_size: int = Field(default=16, ge=1, le=4096)
+    learning_rate: Rate = 1e-4
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.1, description="share of the steps")
+    class_weights: bool = Field(default=True, description="weigh each class by the inverse of its share")
+    patience: int = Field(default=4, ge=1, description="evaluations without a better score before training stops")
+    max_steps: int | None = Field(default=None, ge=1, description="stop after so many steps, whatever the epochs")
+    save_steps: int | None = Field(default=None, ge=1, description="a checkpoint every so many steps; none: each epoch")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; none: as many as torch takes")
+
+
+class EvaluationSection(Section):
+    """How a run is scored."""
+
+    bootstrap: int = Field(default=1000, ge=100, le=100_000, description="resamples of whole articles")
+    confidence: Rate = 0.95
+    baselines: bool = True
+    batch_size: int = Field(default=64, ge=1, le=4096)
+
+
+class RunConfig(Section):
+    """One run: everything that decides its result."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    runs: str = Field(default="runs", description="the folder that holds the run folders")
+    seed: int = Field(default=13, ge=0, lt=2**32)
+    resume: bool = Field(default=False, description="go on from the last complete checkpoint of this run")
+    data: DataSection = DataSection()
+    model: ModelSection = ModelSection()
+    training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()
+
+    @model_validator(mode="after")
+    def _steps_agree(self) -> Self:
+        limit, every = self.training.max_steps, self.training.save_steps
+        if limit is not None and every is not None and every > limit:
+            raise ValueError(f"training.save_steps={every} is above training.max_steps={limit}: nothing would be saved")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The run folder, runs/NAME."""
+        return Path(self.runs) / self.name
+
+    def to_yaml(self) -> str:
+        """The resolved configuration, every default written out, as `train.py` would read it again."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run's YAML and apply `key=value` overrides, where a key may be dotted: `training.epochs=3`.
+
+    Raises:
+        ConfigError: the file is missing or no YAML mapping, an override is no `key=value`, a key is unknown (the nearest
+            known key is named), a value has the wrong type or range, a path that it names is missing, or two values
+            contradict each other.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such configuration.{_other_configs(path)}")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: a configuration is a mapping of keys to values, not {type(raw).__name__}")
+    raw.setdefault("name", path.stem)
+    for override in overrides:
+        _apply(raw, override)
+    try:
+        config = RunConfig.model_validate(_scientific(raw))
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error)}") from error
+    _check_paths(path, config)
+    return config
+
+
+def _other_configs(path: Path) -> str:
+    found = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    return f" That folder holds: {', '.join(found)}" if found else ""
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"override {override!r} is not key=value; for example training.epochs=3")
+    *sections, last = key.strip().split(".")
+    place = raw
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise ConfigError(f"override {override!r}: {section!r} is a value, not a section")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r}: the value is not YAML: {error}") from error
+    place[last] = value
+
+
+def _scientific(value: Any) -> Any:
+    """YAML 1.1 reads 5e-5 as a string, which no user means."""
+    if isinstance(value, dict):
+        return {key: _scientific(inner) for key, inner in value.items()}
+    if isinstance(value, str) and "e" in value.lower():
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _explain(error: ValidationError) -> str:
+    return "; ".join(_explain_one(e) for e in error.errors())
+
+
+def _explain_one(problem: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        siblings = _keys_of(problem["loc"][:-1])
+        return f"unknown key {where!r}.{nearest(str(problem['loc'][-1]), siblings)} Known keys: {', '.join(siblings)}"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}, not {problem['input']!r}" if where and problem["type"] != "value_error" else message
+
+
+def _keys_of(location: Sequence[Any]) -> list[str]:
+    model: type[BaseModel] = RunConfig
+    for part in location:
+        annotation = model.model_fields[str(part)].annotation
+        choices = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+        model = next(c for c in choices if isinstance(c, type) and issubclass(c, BaseModel))
+    return list(model.model_fields)
+
+
+def _check_paths(path: Path, config: RunConfig) -> None:
+    labels = Path(config.data.labels)
+    if not labels.is_dir():
+        raise ConfigError(f"{path}: data.labels: {str(labels)!r} is not a folder; run from the top of the project")
+    have = sorted(p.parent.name for p in labels.glob("*/manifest.jsonl"))
+    for name in (*config.data.sets, *config.data.report):
+        if name not in have:
+            raise ConfigError(
+                f"{path}: no labelled set {name!r} under {labels} (looked for {labels / name / 'manifest.jsonl'})."
+                f"{nearest(name, have)} Sets there: {', '.join(have) or 'none'}"
+            )
+    encoder = config.model.encoder
+    if encoder.startswith((".", "/", "~")) and not Path(encoder).expanduser().is_dir():
+        raise ConfigError(f"{path}: model.encoder: the folder {encoder!r} does not exist")

@@ -1,0 +1,221 @@
+"""Reading and writing statements and labelled statements: the one reader and the one writer of that format.
+
+The ending chooses the format. .jsonl keeps the nested form of docs/data_format.md; .csv and .parquet have flat columns
+(`stance_escalatory`), with spans as JSON text in .csv.
+"""
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from pipeline.articles import decode, json_lines
+from pipeline.codebook import Task
+from pipeline.errors import ConfigError, DataError
+from pipeline.files import replacing, require_writable
+from pipeline.records import LabelledStatement, Span, Statement
+
+ENDINGS = (".jsonl", ".csv", ".parquet")
+FIELDS = tuple(f.name for f in fields(Statement))
+SPANS = ("cue", "source")
+FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would run, whatever quotation marks stand before it
+
+
+def to_dict(record: Statement | LabelledStatement) -> dict[str, Any]:
+    """The record as one JSON object, in the order and with the names of docs/data_format.md."""
+    if isinstance(record, Statement):
+        row: dict[str, Any] = {name: getattr(record, name) for name in FIELDS}
+        row["content"] = [list(span) for span in record.content]
+        row.update({name: None if row[name] is None else list(row[name]) for name in SPANS})
+        return row
+    row = to_dict(record.statement)
+    for task, judgement in record.judgements.items():
+        row[task] = judgement.label
+        row[f"{task}_probabilities"] = dict(judgement.probabilities)
+        if judgement.lean is not None:
+            row[f"{task}_lean"] = judgement.lean
+    return {**row, "model": record.model}
+
+
+def to_flat(record: Statement | LabelledStatement) -> dict[str, Any]:
+    """The record as flat columns: probabilities become `stance_escalatory` and so on; spans stay lists."""
+    row = to_dict(record)
+    for task in record.judgements if isinstance(record, LabelledStatement) else ():
+        probabilities = row.pop(f"{task}_probabilities")
+        row.update({f"{task}_{label}": p for label, p in probabilities.items()})
+    return row
+
+
+def from_dict(row: Mapping[str, Any], where: str) -> Statement:
+    """A statement from one row; fields that are not a statement's (labels, notes) are passed over.
+
+    Raises:
+        DataError: id or text is missing, or a span is not a pair of whole numbers; `where` starts the message.
+    """
+    values = {name: row[name] for name in FIELDS if row.get(name) not in (None, "")}
+    for name in ("id", "text"):
+        if name not in values:
+            raise DataError(f"{where}: no {name!r}; a statement needs 'id' and 'text' (found {', '.join(map(repr, row))})")
+    try:
+        values["id"] = str(values["id"])
+        values["content"] = tuple(span_of(pair) for pair in _unpacked(values.get("content", ())))
+        values.update({name: span_of(_unpacked(values[name])) for name in SPANS if name in values})
+        if "paragraph" in values:
+            values["paragraph"] = int(values["paragraph"])
+        if not isinstance(values["text"], str):
+            raise DataError(f"text is {type(values['text']).__name__}, not a string")
+        return Statement(**values)
+    except (DataError, ValueError, TypeError) as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def span_of(pair: Any) -> Span:
+    """A span from a [start, end] pair.
+
+    Raises:
+        ValueError: it is not two whole numbers.
+    """
+    if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(type(n) is int for n in pair):
+        raise ValueError(f"a span is [start, end], two whole numbers, not {pair!r}")
+    return Span(*pair)
+
+
+def _unpacked(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def read_statements(path: Path) -> Iterator[Statement]:
+    """Read a file of statements that somebody extracted (.jsonl, .csv, .parquet).
+
+    Raises:
+        ConfigError: the file does not exist or has an unknown ending.
+        DataError: a row is not a statement (file:line), or an id occurs twice.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file of statements")
+    seen: dict[str, str] = {}
+    count = 0
+    for where, row in _rows(path):
+        count += 1
+        statement = from_dict(row, where)
+        if statement.id in seen:
+            raise DataError(f"{where}: the id {statement.id!r} was used before, at {seen[statement.id]}")
+        seen[statement.id] = where
+        yield statement
+    if not count:
+        raise DataError(f"{path}: the file is empty")
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    ending = path.suffix.lower()
+    if ending == ".jsonl":
+        yield from ((f"{path}:{number}", row) for number, row in json_lines(path))
+    elif ending == ".csv":
+        csv.field_size_limit(2**31 - 1)
+        reader = csv.DictReader(io.StringIO(decode(path), newline=""))
+        for raw in reader:
+            yield f"{path}:{reader.line_num}", {k: _unescape(v) for k, v in raw.items() if k is not None}
+    elif ending == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            rows = pq.read_table(path).to_pylist()
+        except pa.ArrowException as error:
+            raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+        yield from ((f"{path}:row {number}", row) for number, row in enumerate(rows, 1))
+    else:
+        raise ConfigError(f"{path}: unknown ending {ending!r}; statements are read from {', '.join(ENDINGS)}")
+
+
+class Writer(Protocol):
+    """What `open_writer` gives."""
+
+    def write(self, records: Iterable[Statement | LabelledStatement]) -> None:
+        """Append the records."""
+
+
+@contextmanager
+def open_writer(output: str, tasks: Sequence[Task] = ()) -> Iterator[Writer]:
+    """Open `output` for statements, or, with `tasks`, for labelled statements; `-` is standard output, as .jsonl.
+
+    The file appears under its name when the block ends without an error; until then the old one stands.
+
+    Raises:
+        ConfigError: the ending is unknown, or the folder is missing or cannot be written.
+    """
+    if output == "-":
+        yield _JsonLines(sys.stdout)
+        return
+    path = Path(output)
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise ConfigError(f"{output}: unknown ending {ending!r}; the output is one of {', '.join(ENDINGS)}")
+    require_writable(path)
+    with replacing(path) as temporary:
+        if ending == ".parquet":
+            import pyarrow.parquet as pq
+
+            with pq.ParquetWriter(temporary, _schema(tasks)) as parquet:
+                yield _Parquet(parquet)
+        else:
+            with temporary.open("w", encoding="utf-8", newline="") as stream:
+                yield _JsonLines(stream) if ending == ".jsonl" else _Csv(stream, _schema(tasks).names)
+
+
+class _JsonLines:
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def write(self, records: Iterable[Statement | LabelledStatement]) -> None:
+        self.stream.writelines(json.dumps(to_dict(r), ensure_ascii=False) + "\n" for r in records)
+
+
+class _Csv:
+    def __init__(self, stream: IO[str], names: Sequence[str]) -> None:
+        self.writer = csv.DictWriter(stream, names)
+        self.writer.writeheader()
+
+    def write(self, records: Iterable[Statement | LabelledStatement]) -> None:
+        for record in records:
+            self.writer.writerow({name: _cell(value) for name, value in to_flat(record).items()})
+
+
+class _Parquet:
+    def __init__(self, writer: Any) -> None:
+        self.writer = writer
+
+    def write(self, records: Iterable[Statement | LabelledStatement]) -> None:
+        import pyarrow as pa
+
+        rows = [to_flat(r) for r in records]
+        if rows:
+            self.writer.write_table(pa.Table.from_pylist(rows, schema=self.writer.schema))
+
+
+def _schema(tasks: Sequence[Task]) -> Any:
+    import pyarrow as pa
+
+    kinds = {"content": pa.list_(pa.list_(pa.int64())), "paragraph": pa.int64(), **dict.fromkeys(SPANS, pa.list_(pa.int64()))}
+    columns = [(name, kinds.get(name, pa.string())) for name in FIELDS]
+    for task in tasks:
+        columns.append((task.name, pa.string()))
+        columns += [(f"{task.name}_lean", pa.string())] if task.lean else []
+        columns += [(f"{task.name}_{label}", pa.float64()) for label in task.classes]
+    return pa.schema([*columns, *([("model", pa.string())] if tasks else [])])
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return json.dumps(value)
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+
+
+def _unescape(value: Any) -> Any:
+    return value[1:] if isinstance(value, str) and value.startswith("'") and FORMULA.match(value) else value
