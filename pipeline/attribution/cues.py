@@ -59,7 +59,7 @@ def _verb(parsed: Parsed, token: Any) -> Act | None:
     source, inherited = _subject(token)
     if not source and inherited is None:
         return None
-    if _is_authors_own(source):
+    if _is_authors_own(source) or _is_aside(parsed, token):
         return None
     cue = _cue_tokens(token)
     clause = _clausal_content(parsed, token)
@@ -88,6 +88,18 @@ def _unsaid(token: Any) -> bool:
     if lemma in ("decline", "refuse") and any(c.dep_ == "xcomp" and c.lemma_ in COMMENT for c in token.children):
         return True
     return token.tag_ == "VB" and not any(c.dep_ in ("aux", *SUBJECTS) and c.lower_ != "to" for c in token.children)
+
+
+def _is_aside(parsed: Parsed, token: Any) -> bool:
+    """Whether the verb is no act of its own: "asked whether", "the relief that it offers", "may be offering"."""
+    children = list(token.children)
+    if token.lemma_ in ("ask", "press", "question") and token.tag_ == "VBN" and token.dep_ in ("advcl", "acl", "ccomp", "ROOT"):
+        return not any(c.dep_ in SUBJECTS for c in children)
+    if token.lemma_.lower() in lexicon().say and any(c.dep_ == "ccomp" or parsed.quotes[c.i] >= 0 for c in children):
+        return False
+    if token.dep_ == "relcl" and not any(c.tag_ in ("WDT", "WP") for c in children):
+        return True
+    return any(c.dep_ == "aux" and c.lower_ in ("to", "may", "might", "could", "should", "must") for c in children)
 
 
 def _subject(token: Any) -> tuple[list[Any], int | None]:
@@ -199,6 +211,8 @@ def _clausal_content(parsed: Parsed, token: Any) -> set[int]:
     for child in token.children:
         if child.dep_ == "ccomp" or (child.dep_ in ("xcomp", "advcl", "dep", "parataxis", "dobj") and parsed.quotes[child.i] >= 0):
             content |= _span_of(child)
+            if child.dep_ == "ccomp" and child.i < token.i and parsed.quotes[child.i] < 0:
+                content |= _after_parenthesis(token)
     if not content and token.dep_ in ("parataxis", "ccomp", "advcl", "conj", "dep", "intj") and token.head is not token:
         aside = token.dep_ == "parataxis" or (
             token.dep_ == "ccomp" and token.i > token.head.i and token.nbor(-1).is_punct and token.head.lemma_.lower() not in lexicon().verbs
@@ -208,6 +222,15 @@ def _clausal_content(parsed: Parsed, token: Any) -> set[int]:
     if not content:
         content = _neighbouring_quotes(parsed, token)
     return content
+
+
+def _after_parenthesis(token: Any) -> set[int]:
+    """The rest of a sentence that goes on behind a parenthetical cue ("The offer, she said, was final, and so ...")."""
+    own = max((t.i for c in token.children if c.dep_ in (*SUBJECTS, "dative") for t in c.subtree), default=token.i)
+    behind = [t for t in token.sent if t.i > max(own, token.i)]
+    if not behind or behind[0].text != "," or any(t.lemma_.lower() in lexicon().say and t.pos_ == "VERB" for t in behind):
+        return set()
+    return {t.i for t in behind}
 
 
 def _neighbouring_quotes(parsed: Parsed, token: Any) -> set[int]:

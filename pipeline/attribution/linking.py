@@ -45,7 +45,7 @@ def _from_acts(text: str, parsed: Parsed, cast: Cast) -> list[Draft]:
         if not content:
             continue
         shared = by_head.get(act.inherited) if act.inherited is not None else None
-        speaker = shared.speaker if shared else cast.resolve([parsed.doc[i] for i in act.source])
+        speaker = shared.speaker if shared else cast.resolve([parsed.doc[i] for i in act.source], parsed.index)
         sentence = parsed.doc[act.head].sent.start
         same = shared or next((d for d in drafts if d.sentence == sentence and d.speaker.name == speaker.name), None)
         if same:
@@ -170,5 +170,5 @@ def _named_before_colon(parsed: Parsed, quotation: Span, cast: Cast) -> tuple[Sp
             subjects = [t for t in token.sent if t.dep_ == "nsubj" and t.i < token.i and parsed.quotes[t.i] < 0]
             if subjects and (subjects[-1].ent_type_ == "PERSON" or subjects[-1].pos_ == "PRON" or subjects[-1].lemma_ in lexicon().people):
                 source = [t for t in subjects[-1].subtree if t.i < token.i and t.dep_ not in ("relcl",)]
-                return _run(parsed, [t.i for t in source]), cast.resolve(source)
+                return _run(parsed, [t.i for t in source]), cast.resolve(source, parsed.index)
     return None

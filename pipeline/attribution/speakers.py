@@ -1,17 +1,32 @@
-"""The persons of an article, and the speaker that a source resolves to: name, kind, role, side."""
+"""The persons and bodies of an article, and the speaker that a source resolves to: name, kind, role, side."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
+from pipeline.attribution.names import (
+    LEADING,
+    core_of,
+    entities_in,
+    gender_of,
+    head_of,
+    initials,
+    joined_heads,
+    name_run,
+    name_words,
+    phrase,
+    role_of,
+    same_name,
+)
 from pipeline.attribution.parse import Parsed
 from pipeline.attribution.sides import Places, parties_in, side_of
 
-PRONOUNS = {"he", "she", "they", "it", "who", "him", "her", "them", "his", "their", "its", "himself", "herself"}
-POSSESSIVE = re.compile(r"['’]s?$")
-LEADING = re.compile(r"^(?:the|a|an|its|his|her|their|our)\s+", re.IGNORECASE)
+PERSONAL = {"he", "she", "him", "her", "his", "hers", "himself", "herself"}
+PLURAL = {"they", "them", "their", "theirs", "it", "its", "themselves", "itself"}
+PRONOUNS = PERSONAL | PLURAL | {"who"}
+BLOCS = {"NATO", "European Union", "United Nations", "OSCE", "West", "Palestinians", "Kurds"}
+REACH = 2  # paragraphs back in which a pronoun's antecedent is looked for
 
 
 @dataclass(slots=True)
@@ -19,8 +34,13 @@ class Person:
     """One person of the article, under the fullest name that it uses."""
 
     name: str
-    role: str | None = None
+    roles: list[str] = field(default_factory=list)
     gender: str | None = None
+
+    @property
+    def role(self) -> str | None:
+        """The role as the first mention that has one gives it."""
+        return self.roles[0] if self.roles else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,203 +54,198 @@ class Speaker:
     person: Person | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    paragraph: int
+    token: int
+    subject: bool
+    person: Person
+
+
 class Cast:
-    """The persons of one article; it remembers who spoke last, for pronouns and "the minister"."""
+    """The persons and bodies of one article. It remembers who spoke, for "the ministry" and continuations."""
 
     def __init__(self, parsed: Sequence[Parsed]) -> None:
         """Collect every person that the paragraphs name, the fullest name and the first role given."""
         self.persons: dict[str, list[Person]] = {}  # by surname
+        self.mentions: list[_Mention] = []
         self.last: Speaker | None = None
-        self.last_person: Person | None = None
-        self.last_body: Speaker | None = None
-        proper = (t.text for p in parsed for t in p.doc if t.pos_ in ("PROPN", "ADJ") and t.text[:1].isupper())
-        self.places = Places(proper)
+        self.bodies: list[Speaker] = []
+        self.places = Places(parsed)
         for paragraph in parsed:
-            for entity in paragraph.doc.ents:
-                if entity.label_ == "PERSON" and paragraph.quotes[entity.start] < 0:
-                    self._meet(list(entity))
+            self._meet_all(paragraph)
+
+    def _meet_all(self, parsed: Parsed) -> None:
+        starts = {e.start: e for e in parsed.doc.ents if e.label_ == "PERSON"}
+        at = 0
+        while at < len(parsed.doc):
+            token = parsed.doc[at]
+            entity = starts.get(at)
+            tokens = list(entity) if entity is not None else [token]
+            at += len(tokens)
+            if parsed.quotes[token.i] >= 0 or not token.text[:1].isupper():
+                continue
+            person = self._meet(tokens) if entity is not None else self._known(token)
+            if person:
+                root = parsed.doc[tokens[0].i : tokens[-1].i + 1].root
+                subject = root.dep_ in ("nsubj", "nsubjpass") or (root.dep_ == "appos" and root.head.dep_ == "nsubj")
+                self.mentions.append(_Mention(parsed.index, tokens[0].i, subject, person))
+
+    def _known(self, token: Any) -> Person | None:
+        known = self.persons.get(token.text)
+        return known[-1] if known and token.pos_ == "PROPN" else None
 
     def _meet(self, tokens: Sequence[Any]) -> Person | None:
         words = name_words(tokens)
-        if not words or (len(words) == 1 and not words[0][:1].isupper()):
+        if not words or not words[-1][:1].isupper() or (len(words) == 1 and parties_in(words[0])):
             return None
         known = self.persons.setdefault(words[-1], [])
-        person = next((p for p in known if _same(p.name.split(), words)), None)
+        person = next((p for p in known if same_name(p.name.split(), words)), None)
         if person is None:
             person = Person(" ".join(words))
             known.append(person)
         elif len(words) > len(person.name.split()):
             person.name = " ".join(words)
-        person.role = person.role or role_of(tokens)
-        person.gender = person.gender or _gender(tokens)
+        role = role_of(tokens)
+        if role and role not in person.roles:
+            person.roles.append(role)
+        person.gender = person.gender or gender_of(tokens)
         return person
 
-    def resolve(self, tokens: Sequence[Any]) -> Speaker:
+    def resolve(self, tokens: Sequence[Any], paragraph: int = 0) -> Speaker:
         """The speaker that a source's tokens stand for; remembered for what follows.
 
         Args:
             tokens: the spaCy tokens of the source; none for a source left out, which is whoever spoke last.
+            paragraph: the index of the source's paragraph.
         """
-        speaker = self._resolve(tokens)
+        speaker = self._resolve(tokens, paragraph)
         self.last = speaker
-        if speaker.person:
-            self.last_person = speaker.person
-        elif speaker.kind in ("organisation", "government", "group"):
-            self.last_body = speaker
+        if speaker.kind in ("organisation", "government", "group"):
+            self.bodies.append(speaker)
         return speaker
 
-    def _resolve(self, tokens: Sequence[Any]) -> Speaker:
+    def _resolve(self, tokens: Sequence[Any], paragraph: int) -> Speaker:
         if not tokens:
             return self.last or Speaker("unknown", "unnamed person", None, None)
-        text = "".join(t.text_with_ws for t in tokens).strip()
         if len(tokens) == 1 and tokens[0].lower_ in PRONOUNS:
-            return self._pronoun(tokens[0].lower_, text)
+            return self._pronoun(tokens[0], paragraph)
+        text = core_of(tokens)
+        heads = joined_heads(tokens)
+        if len(heads) > 1:
+            return self._joint(tokens, heads, text)
         person = self._person(tokens)
-        if person:
-            return self._as_speaker(person, text)
-        return self._other(tokens, text)
+        return self._as_speaker(person, text) if person else self._other(tokens, text)
 
-    def _as_speaker(self, person: Person, source: str) -> Speaker:
-        side = side_of("person", person.name, person.role, source, self.places)
+    def _as_speaker(self, person: Person, source: str = "") -> Speaker:
+        sides = (side_of("person", person.name, role, source, self.places) for role in (*person.roles, None))
+        side = next(filter(None, sides), None) or self.places.of_office(person.role)
         return Speaker(person.name, "person", person.role, side, person)
 
-    def _pronoun(self, pronoun: str, text: str) -> Speaker:
-        gender = "m" if pronoun in lexicon().male else "f" if pronoun in lexicon().female else None
-        if gender:
-            person = self.last_person
-            if person and person.gender in (None, gender):
-                person.gender = gender
-                return self._as_speaker(person, text)
-            same = [p for group in self.persons.values() for p in group if p.gender == gender]
-            if same:
-                return self._as_speaker(same[-1], text)
-            if self.last and self.last.kind == "unnamed person":
-                return self.last
-            return Speaker(text, "person", None, None)
-        if pronoun in ("they", "them", "their", "it", "its") and self.last_body:
-            return self.last_body
-        return self.last or Speaker(text, "group" if pronoun.startswith("the") else "person", None, None)
+    def _joint(self, tokens: Sequence[Any], heads: Sequence[Any], text: str) -> Speaker:
+        """Two sources of one cue: one statement with two speakers."""
+        inside = {t.i for t in tokens}
+        parts = [[t for t in h.subtree if t.i in inside and not any(t in list(o.subtree) for o in heads if o.i > h.i)] for h in heads]
+        persons = [self._person([t for t in part if t.dep_ != "cc"]) for part in parts]
+        if all(persons):
+            speakers = [self._as_speaker(p) for p in persons if p]
+            sides = list(dict.fromkeys(s.side for s in speakers if s.side))
+            return Speaker("; ".join(s.name for s in speakers), "group", None, "; ".join(sides) or None)
+        side = side_of("group", text, None, text, self.places)
+        return Speaker(text, "group", None, side)
+
+    def _pronoun(self, token: Any, paragraph: int) -> Speaker:
+        pronoun = token.lower_
+        if pronoun in PLURAL:
+            return self.bodies[-1] if self.bodies else self.last or Speaker(pronoun, "group", None, None)
+        if pronoun == "who":
+            return self.last or Speaker(pronoun, "person", None, None)
+        gender = "m" if pronoun in lexicon().male else "f"
+        near = [
+            m for m in self.mentions
+            if (m.paragraph, m.token) < (paragraph, token.i) and m.paragraph >= paragraph - REACH
+            and m.person.gender in (None, gender)
+        ]  # fmt: skip
+        if self.last and self.last.kind == "unnamed person" and not any(m.paragraph == paragraph and m.subject for m in near):
+            return self.last
+        subjects = [m for m in near if m.subject] or near
+        person = subjects[-1].person if subjects else self.last.person if self.last else None
+        if person is None:
+            return self.last or Speaker(pronoun, "person", None, None)
+        person.gender = gender
+        return self._as_speaker(person)
 
     def _person(self, tokens: Sequence[Any]) -> Person | None:
-        """The person that a noun phrase names, if it names one: by entity, by known surname, or by a title before a name."""
-        head = _head(tokens)
-        for entity in _entities(tokens):
-            if entity.label_ == "PERSON" and (head in entity or head.dep_ == "appos" or _is_apposition(entity.root, head)):
+        """The person that a noun phrase names: by entity, by a surname known before, by a title, or by its bare form."""
+        head = head_of(tokens)
+        for entity in entities_in(tokens):
+            root = entity.root
+            beside = root.head is head and root.dep_ in ("appos", "compound", "flat", "nmod")
+            if entity.label_ == "PERSON" and (root is head or beside or head in list(entity) or head.dep_ == "appos"):
                 return self._meet(list(entity))
-        capitals = [t for t in tokens if t.text[:1].isupper() and t.pos_ in ("PROPN", "NOUN", "ADJ")]
-        for token in reversed(capitals):
-            known = self.persons.get(POSSESSIVE.sub("", token.text))
+        for token in reversed(tokens):
+            known = self._known(token)
             if known and (token is head or token.head is head or token.dep_ == "appos") and not parties_in(token.text):
-                return known[-1]
-        if head.pos_ == "PROPN" and head.text[:1].isupper() and self._titled(tokens, head):
-            return self._meet(_name_run(tokens, head))
-        return None
-
-    def _titled(self, tokens: Sequence[Any], head: Any) -> bool:
-        before = [t for t in tokens if t.i < head.i]
-        return any(t.lower_.rstrip(".") in lexicon().titles or t.lemma_.lower() in lexicon().people for t in before)
+                return known
+        run = name_run(tokens, head)
+        if not run or parties_in(" ".join(t.text for t in run)):
+            return None
+        titled = any(t.lower_.rstrip(".") in lexicon().titles or t.lemma_.lower() in lexicon().people for t in tokens if t.i < run[0].i)
+        described = any(c.dep_ == "appos" and c.lemma_.lower() in lexicon().people for c in head.children)
+        unmarked = len(run) in (2, 3) and tokens[0].i == run[0].i and head.ent_type_ not in ("ORG", "GPE", "NORP", "LOC", "FAC")
+        return self._meet(run) if titled or described or unmarked else None
 
     def _other(self, tokens: Sequence[Any], text: str) -> Speaker:
-        words, head = lexicon(), _head(tokens)
+        words, head = lexicon(), head_of(tokens)
         lemma = head.lemma_.lower()
-        definite = tokens[0].lower_ in ("the", "mr", "mr.")
-        if lemma in words.people and head.tag_ not in ("NNS", "NNPS") and not _joined(head) and lemma != "people":
-            if definite and len(tokens) <= 3:
-                known = self._by_office(lemma)
-                if known:
-                    return self._as_speaker(known, text)
-            name, role = text, LEADING.sub("", text)
-            return Speaker(name, "unnamed person", role, side_of("unnamed person", name, role, text, self.places))
-        if lemma in words.people or _joined(head) or lemma in ("side", "officials") and head.tag_ == "NNS":
-            return Speaker(text, "group", LEADING.sub("", text), side_of("group", text, None, text, self.places))
-        if lemma in words.documents and self.last_body and not parties_in(text):
-            return self.last_body
-        kind = "organisation"
-        if lemma in words.governments or (parties_in(text) and self._is_metonym(text)):
-            kind = "government"
-        elif any(e.label_ == "GPE" and head in e for e in _entities(tokens)):
-            kind = "government"
-        return Speaker(LEADING.sub("", text) if kind == "government" else text, kind, None,
-                       side_of(kind, text, None, text, self.places))
+        plural = head.tag_ in ("NNS", "NNPS") or lemma in ("people", "many", "some", "others", "both", "several", "most")
+        if lemma in words.people and not plural:
+            known = self._by_office(head, tokens) if tokens[0].lower_ == "the" else None
+            if known:
+                return self._as_speaker(known, text)
+            role = phrase(head)
+            return Speaker(text, "unnamed person", role, side_of("unnamed person", text, role, text, self.places))
+        if (lemma in words.people or lemma == "side") and plural:
+            return Speaker(text, "group", None, side_of("group", text, None, text, self.places))
+        return self._body(head, tokens, text)
 
-    def _is_metonym(self, text: str) -> bool:
-        name = LEADING.sub("", text)
-        return name in lexicon().parties and name not in ("NATO", "EU", "U.N.", "UN", "OSCE", "E.U.", "United Nations", "Hamas", "Fatah",
-                                                          "PLO", "European Union", "European Commission", "Security Council")
+    def _body(self, head: Any, tokens: Sequence[Any], text: str) -> Speaker:
+        words, lemma, name = lexicon(), head.lemma_.lower(), LEADING.sub("", text)
+        if lemma in words.documents:
+            named = next((e.text for e in entities_in(tokens) if e.label_ in ("ORG", "GPE", "NORP")), None)
+            if named is None and self.bodies:
+                return self.bodies[-1]
+            name = text = named or text
+        known = self._same_body(head, tokens, name)
+        if known:
+            return known
+        party = lexicon().parties.get(name)
+        government = (
+            lemma in words.governments
+            or (party is not None and party not in BLOCS and not any(w in name.lower() for w in ("congress", "senate", "parliament")))
+            or any(e.label_ == "GPE" and head in list(e) for e in entities_in(tokens))
+        )
+        kind = "government" if government else "organisation"
+        return Speaker(name if government else text, kind, None, side_of(kind, text, None, text, self.places))
 
-    def _by_office(self, lemma: str) -> Person | None:
-        if self.last_person and self.last_person.role and lemma in self.last_person.role.lower():
-            return self.last_person
-        holders = [p for group in self.persons.values() for p in group if p.role and lemma in p.role.lower()]
-        return holders[-1] if holders else self.last_person
+    def _same_body(self, head: Any, tokens: Sequence[Any], name: str) -> Speaker | None:
+        """The body named before that "the ministry" or an acronym means."""
+        for body in reversed(self.bodies):
+            full = LEADING.sub("", body.name)
+            if body.kind != "organisation" or full == name:
+                continue
+            bare = tokens[0].lower_ in ("the", "its", "his", "her") and len(tokens) == 2 and head.lower_ in full.lower()
+            if bare or (name.isupper() and len(name) > 2 and initials(full) == name):
+                return body
+        return None
 
-
-def name_words(tokens: Iterable[Any]) -> list[str]:
-    """The words of a name without titles, possessive endings and marks."""
-    words = [POSSESSIVE.sub("", t.text) for t in tokens if not t.is_punct and t.tag_ != "POS"]
-    while words and words[0].lower().rstrip(".") in lexicon().titles:
-        words.pop(0)
-    return [w for w in words if w]
-
-
-def role_of(tokens: Sequence[Any]) -> str | None:
-    """The role that stands beside a name: before it, after it in apposition, or as the noun it is in apposition to."""
-    root = tokens[0].doc[tokens[0].i : tokens[-1].i + 1].root
-    if root.dep_ == "appos" and root.head.pos_ in ("NOUN", "PROPN"):
-        described = _phrase(root.head, before=tokens[0].i)
-        if described:
-            return described
-    for child in root.children:
-        if child.dep_ == "appos" and child.ent_type_ != "PERSON" and child.i > tokens[-1].i:
-            return _phrase(child)
-    left = [t for t in root.subtree if t.i < tokens[0].i]
-    run = [t for k, t in enumerate(left) if t.i >= tokens[0].i - (len(left) - k)]
-    words = "".join(t.text_with_ws for t in run).strip(" ,")
-    stripped = LEADING.sub("", words)
-    return stripped if stripped and stripped.lower().rstrip(".") not in ("mr", "mrs", "ms", "miss", "dr") else None
-
-
-def _phrase(head: Any, before: int | None = None) -> str | None:
-    skipped = {t.i for c in head.children if c.dep_ in ("relcl", "appos", "punct", "acl") for t in c.subtree}
-    tokens = [t for t in head.subtree if t.i not in skipped and (before is None or t.i < before)]
-    words = "".join(t.text_with_ws for t in tokens).strip(" ,")
-    return LEADING.sub("", words) or None
-
-
-def _same(full: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether two names with one surname can be one person's: one is the surname alone, or the first names agree."""
-    return len(full) == 1 or len(words) == 1 or full[0][0] == words[0][0]
-
-
-def _gender(tokens: Sequence[Any]) -> str | None:
-    doc = tokens[0].doc
-    near = {t.lower_.rstrip(".") for t in doc[max(0, tokens[0].i - 3) : tokens[0].i + 1]}
-    return "m" if near & lexicon().male else "f" if near & lexicon().female else None
-
-
-def _head(tokens: Sequence[Any]) -> Any:
-    inside = {t.i for t in tokens}
-    return next((t for t in tokens if t.head.i not in inside or t.head is t), tokens[-1])
-
-
-def _entities(tokens: Sequence[Any]) -> list[Any]:
-    return [e for e in tokens[0].doc.ents if e.start < tokens[-1].i + 1 and tokens[0].i < e.end]
-
-
-def _is_apposition(root: Any, head: Any) -> bool:
-    return bool((root.dep_ == "appos" and root.head is head) or (root.head is head and root.dep_ in ("compound", "flat", "nmod")))
-
-
-def _joined(head: Any) -> bool:
-    return any(c.dep_ == "conj" for c in head.children)
-
-
-def _name_run(tokens: Sequence[Any], head: Any) -> list[Any]:
-    run = [head]
-    for token in reversed([t for t in tokens if t.i < head.i]):
-        if token.pos_ != "PROPN" or token.i != run[0].i - 1 or token.lower_.rstrip(".") in lexicon().titles:
-            break
-        if token.lemma_.lower() in lexicon().people:
-            break
-        run.insert(0, token)
-    return run
+    def _by_office(self, head: Any, tokens: Sequence[Any]) -> Person | None:
+        """The holder of "the minister" or "the Veldrian foreign minister": whose role has every word of it."""
+        wanted = {t.lower_[:5] for t in tokens if t.pos_ in ("NOUN", "ADJ", "PROPN")}
+        holders = [m.person for m in self.mentions if any(wanted <= {w.lower()[:5] for w in r.split()} for r in m.person.roles)]
+        if self.last and self.last.person in holders:
+            return self.last.person
+        if holders:
+            return holders[-1]
+        alone = len(tokens) == 2 and self.last is not None and self.last.person is not None
+        return self.last.person if alone and self.last else None
