@@ -19,10 +19,25 @@ def head_of(tokens: Sequence[Any]) -> Any:
 
 def core_of(tokens: Sequence[Any]) -> str:
     """A phrase's text without what stands behind its first comma, bracket or dash."""
-    text = " ".join("".join(t.text_with_ws for t in tokens).split())
     head = head_of(tokens)
+    late = {t.i for c in head.children if c.dep_ in ("prep", "npadvmod") and c.i > head.i
+            and any(t.ent_type_ in ("DATE", "TIME") for t in c.subtree) for t in c.subtree}  # fmt: skip
+    text = " ".join("".join(t.text_with_ws for t in tokens if t.i not in late).split())
     joined = any(c.dep_ == "conj" for c in head.children)
     return text if joined else ASIDE.sub("", text) or text
+
+
+def lemma_of(token: Any) -> str:
+    """A noun's singular in lower case, also where the parser takes a capitalised plural for a name."""
+    lemma = str(token.lemma_).lower()
+    people = lexicon().people
+    return lemma.removesuffix("s") if lemma not in people and lemma.removesuffix("s") in people else lemma
+
+
+def is_titled(tokens: Sequence[Any], run: Sequence[Any]) -> bool:
+    """Whether a title or an office stands right before a name."""
+    before = [t for t in tokens if t.i < run[0].i]
+    return any(t.lower_.rstrip(".") in lexicon().titles or lemma_of(t) in lexicon().people for t in before[-2:])
 
 
 def entities_in(tokens: Sequence[Any]) -> list[Any]:
@@ -71,7 +86,7 @@ def name_run(tokens: Sequence[Any], head: Any) -> list[Any]:
 def _is_common(token: Any) -> bool:
     words = lexicon()
     known = words.people | words.bodies | words.governments | words.documents | words.outlets | words.titles
-    return token.lemma_.lower().rstrip(".") in known or token.lower_.rstrip(".") in known
+    return lemma_of(token).rstrip(".") in known or token.lower_.rstrip(".") in known
 
 
 def role_of(tokens: Sequence[Any]) -> str | None:

@@ -12,7 +12,9 @@ from pipeline.attribution.names import (
     gender_of,
     head_of,
     initials,
+    is_titled,
     joined_heads,
+    lemma_of,
     name_run,
     name_words,
     phrase,
@@ -85,15 +87,23 @@ class Cast:
             at += len(tokens)
             if parsed.quotes[token.i] >= 0 or not token.text[:1].isupper():
                 continue
-            person = self._meet(tokens) if entity is not None else self._known(token)
+            person = self._meet(tokens) if entity is not None else self._known(token) or self._introduced(token)
             if person:
                 root = parsed.doc[tokens[0].i : tokens[-1].i + 1].root
                 subject = root.dep_ in ("nsubj", "nsubjpass") or (root.dep_ == "appos" and root.head.dep_ == "nsubj")
                 self.mentions.append(_Mention(parsed.index, tokens[0].i, subject, person))
 
+    def _introduced(self, token: Any) -> Person | None:
+        """A person whom the entity recogniser overlooks, but a title or an office introduces."""
+        last_of_name = token.i + 1 == len(token.doc) or token.nbor().pos_ != "PROPN"
+        run = name_run(list(token.doc[max(0, token.i - 5) : token.i + 1]), token) if last_of_name else []
+        if not run or token.ent_type_ in ("NORP", "DATE") or parties_in(" ".join(t.text for t in run)):
+            return None
+        return self._meet(run) if is_titled(list(token.doc[max(0, run[0].i - 2) : token.i + 1]), run) else None
+
     def _known(self, token: Any) -> Person | None:
         known = self.persons.get(token.text)
-        return known[-1] if known and token.pos_ == "PROPN" else None
+        return known[-1] if known and token.ent_type_ not in ("DATE", "MONEY") else None
 
     def _meet(self, tokens: Sequence[Any]) -> Person | None:
         words = name_words(tokens)
@@ -190,22 +200,23 @@ class Cast:
         run = name_run(tokens, head)
         if not run or parties_in(" ".join(t.text for t in run)):
             return None
-        titled = any(t.lower_.rstrip(".") in lexicon().titles or t.lemma_.lower() in lexicon().people for t in tokens if t.i < run[0].i)
+        titled = is_titled(tokens, run)
         described = any(c.dep_ == "appos" and c.lemma_.lower() in lexicon().people for c in head.children)
         unmarked = len(run) in (2, 3) and tokens[0].i == run[0].i and head.ent_type_ not in ("ORG", "GPE", "NORP", "LOC", "FAC")
         return self._meet(run) if titled or described or unmarked else None
 
     def _other(self, tokens: Sequence[Any], text: str) -> Speaker:
         words, head = lexicon(), head_of(tokens)
-        lemma = head.lemma_.lower()
-        plural = head.tag_ in ("NNS", "NNPS") or lemma in ("people", "many", "some", "others", "both", "several", "most")
+        lemma = lemma_of(head)
+        plural = head.tag_ in ("NNS", "NNPS") or head.lower_ == lemma + "s" or lemma in ("people", "many", "some", "others", "both", "several", "most")
         if lemma in words.people and not plural:
             known = self._by_office(head, tokens) if tokens[0].lower_ == "the" else None
             if known:
                 return self._as_speaker(known, text)
             role = phrase(head)
             return Speaker(text, "unnamed person", role, side_of("unnamed person", text, role, text, self.places))
-        if (lemma in words.people or lemma == "side") and plural:
+        demonym = head.text.endswith("s") and head.text[:-1] in words.parties and head.text[:1].isupper()
+        if (plural and (lemma in words.people or lemma in ("side", "force", "troop", "bank", "company"))) or demonym:
             return Speaker(text, "group", None, side_of("group", text, None, text, self.places))
         return self._body(head, tokens, text)
 
@@ -243,6 +254,9 @@ class Cast:
         """The holder of "the minister" or "the Veldrian foreign minister": whose role has every word of it."""
         wanted = {t.lower_[:5] for t in tokens if t.pos_ in ("NOUN", "ADJ", "PROPN")}
         holders = [m.person for m in self.mentions if any(wanted <= {w.lower()[:5] for w in r.split()} for r in m.person.roles)]
+        if not holders:
+            office = [m.person for m in self.mentions if any(head.lower_ in r.lower().split() for r in m.person.roles)]
+            holders = office if len({id(p) for p in office}) == 1 else []
         if self.last and self.last.person in holders:
             return self.last.person
         if holders:
