@@ -1,0 +1,188 @@
+"""Scores as pure functions, and `evaluate.Metric` classes over them.
+
+Every function takes class indices (int arrays of shape (n,)) and the number of classes, so that a class that a sample
+lacks still counts. Nothing here prints. Ratios are derived from confusion matrices and never stored apart from them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+import evaluate
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+Matrix = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+def confusion(truth: Indices, predicted: Indices, classes: int) -> Matrix:
+    """The confusion matrix of shape (classes, classes): rows are the truth, columns the prediction."""
+    flat = np.bincount(truth * classes + predicted, minlength=classes * classes)
+    return flat.reshape(classes, classes).astype(np.int64)
+
+
+def accuracy(matrix: Matrix) -> Values:
+    """Share of right predictions, over the last two axes; 0 where there is nothing."""
+    right = np.trace(matrix, axis1=-2, axis2=-1).astype(np.float64)
+    return _ratio(right, matrix.sum((-2, -1)))
+
+
+def precision_recall_f1(matrix: Matrix) -> tuple[Values, Values, Values]:
+    """Precision, recall and F1 of each class, each of shape (..., classes); 0 where undefined."""
+    right = np.diagonal(matrix, axis1=-2, axis2=-1).astype(np.float64)
+    predicted, true = matrix.sum(-2), matrix.sum(-1)
+    return _ratio(right, predicted), _ratio(right, true), _ratio(2 * right, predicted + true)
+
+
+def macro_f1(matrix: Matrix) -> Values:
+    """The mean of the classes' F1, every class of the codebook counted (Opitz and Burst 2019, the mean of F1s)."""
+    return precision_recall_f1(matrix)[2].mean(-1)
+
+
+def _ratio(above: NDArray[Any], below: NDArray[Any]) -> Values:
+    below = np.asarray(below, dtype=np.float64)
+    return np.divide(above, below, out=np.zeros(np.shape(below), dtype=np.float64), where=below > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A score with the interval that the bootstrap gives."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """As `0.612 [0.540, 0.671]`."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """Resampling of whole groups (articles), because the statements of an article are not independent.
+
+    A percentile bootstrap over clusters (Davison and Hinkley 1997, section 3.8).
+    """
+
+    resamples: int = 1000
+    confidence: float = 0.95
+    seed: int = 13
+
+    def draws(self, groups: int) -> NDArray[np.int64]:
+        """How often each group is drawn in each resample, of shape (resamples, groups)."""
+        generator = np.random.default_rng(self.seed)
+        return generator.multinomial(groups, np.full(groups, 1 / groups), size=self.resamples).astype(np.int64)
+
+    def estimate(self, per_group: NDArray[Any], score: Callable[[Any], Values]) -> Estimate:
+        """A score of summed counts, with its interval.
+
+        Args:
+            per_group: counts of shape (groups, ...), for example one confusion matrix for each article.
+            score: counts of shape (..., *rest) → scores of shape (...).
+        """
+        value = float(score(per_group.sum(0)))
+        samples = score(np.tensordot(self.draws(len(per_group)), per_group, axes=1))
+        tail = (1 - self.confidence) / 2
+        low, high = np.quantile(samples, [tail, 1 - tail])
+        return Estimate(value, float(low), float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScores:
+    """The scores of one task on one set."""
+
+    task: str
+    classes: tuple[str, ...]
+    matrix: Matrix
+    accuracy: Estimate
+    macro_f1: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """As metrics.json has it."""
+        precision, recall, f1 = precision_recall_f1(self.matrix)
+        support = self.matrix.sum(1)
+        return {
+            "n": int(self.matrix.sum()),
+            "accuracy": _as_dict(self.accuracy),
+            "macro_f1": _as_dict(self.macro_f1),
+            "classes": {
+                name: {
+                    "precision": float(precision[i]),
+                    "recall": float(recall[i]),
+                    "f1": float(f1[i]),
+                    "support": int(support[i]),
+                }
+                for i, name in enumerate(self.classes)
+            },
+            "confusion": self.matrix.tolist(),
+        }
+
+
+def _as_dict(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def score_task(
+    task: str, classes: Sequence[str], truth: Indices, predicted: Indices, groups: Sequence[str], bootstrap: Bootstrap
+) -> TaskScores:
+    """All scores of one task; `groups` names each statement's article."""
+    names = {name: i for i, name in enumerate(dict.fromkeys(groups))}
+    member = np.array([names[g] for g in groups])
+    matrices = np.stack([confusion(truth[member == i], predicted[member == i], len(classes)) for i in range(len(names))])
+    return TaskScores(
+        task,
+        tuple(classes),
+        matrices.sum(0),
+        bootstrap.estimate(matrices, accuracy),
+        bootstrap.estimate(matrices, macro_f1),
+    )
+
+
+def score_joint(
+    truth: Mapping[str, Indices], predicted: Mapping[str, Indices], groups: Sequence[str], bootstrap: Bootstrap
+) -> Estimate:
+    """The share of statements on which every task is right, with its interval."""
+    right = np.all([truth[t] == predicted[t] for t in truth], axis=0)
+    names = {name: i for i, name in enumerate(dict.fromkeys(groups))}
+    counts = np.zeros((len(names), 2), dtype=np.int64)
+    np.add.at(counts, (np.array([names[g] for g in groups]), right.astype(int)), 1)
+    return bootstrap.estimate(counts, lambda c: _ratio(c[..., 1], c.sum(-1)))
+
+
+def expected_calibration_error(confidences: Values, right: NDArray[np.bool_], bins: int = 10) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins, weighted by their sizes (Guo et al. 2017)."""
+    return sum(size * abs(mean - share) for mean, share, size in reliability(confidences, right, bins)) / len(right)
+
+
+def reliability(confidences: Values, right: NDArray[np.bool_], bins: int = 10) -> list[tuple[float, float, int]]:
+    """For each filled bin of confidence: mean confidence, share that is right, number of statements."""
+    index = np.minimum((confidences * bins).astype(int), bins - 1)
+    return [
+        (float(confidences[index == b].mean()), float(right[index == b].mean()), int((index == b).sum()))
+        for b in range(bins)
+        if (index == b).any()
+    ]
+
+
+class TaskF1(evaluate.Metric):  # type: ignore[misc]
+    """Accuracy and macro-F1 of one task as an `evaluate` metric; works offline and with any number of classes."""
+
+    def __init__(self, classes: int, prefix: str = "", **rest: Any) -> None:
+        """`classes`: how many the codebook has; `prefix` starts the names of the scores, so that metrics combine."""
+        self.classes, self.prefix = classes, prefix
+        super().__init__(keep_in_memory=True, **rest)
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description="Accuracy and macro-F1 over every class of the codebook.",
+            citation="",
+            inputs_description="predictions, references: class indices",
+            features=datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}),
+        )
+
+    def _compute(self, predictions: Sequence[int], references: Sequence[int]) -> dict[str, float]:
+        matrix = confusion(np.asarray(references), np.asarray(predictions), self.classes)
+        return {f"{self.prefix}accuracy": float(accuracy(matrix)), f"{self.prefix}macro_f1": float(macro_f1(matrix))}

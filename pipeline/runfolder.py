@@ -1,0 +1,79 @@
+"""A run folder: what `train.py` leaves behind, sealed by a manifest that is written last.
+
+runs/NAME/ holds model/, config.yaml, metrics.json, predictions.jsonl, README.md and MANIFEST.json (file → sha256), whose
+presence means that the run is complete.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DataError, ModelError
+from pipeline.files import read_json, sha256_file, write_json
+
+MANIFEST = "MANIFEST.json"
+MODEL = "model"
+WORK = "checkpoints"
+
+
+def seal(folder: Path) -> dict[str, str]:
+    """Write the manifest over every file of the run but its checkpoints; returns file → sha256."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    hashes = {
+        p.relative_to(folder).as_posix(): sha256_file(p) for p in files if p.relative_to(folder).parts[0] != WORK
+    }
+    write_json(folder / MANIFEST, hashes)
+    return hashes
+
+
+def unseal(folder: Path) -> None:
+    """Take the manifest away before a run's files change, so that a run that is cut off never looks complete."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+
+
+def model_folder(folder: Path) -> Path:
+    """The model of a run folder, or `folder` itself where it is a bare model folder; every file's hash is checked.
+
+    Raises:
+        ModelError: the folder is missing, the run is not complete, or a file of the model is missing or changed.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such run. Train one first: python train.py configs/default.yaml{_runs(folder)}")
+    if (folder / "config.json").is_file():
+        return folder
+    if not (folder / MANIFEST).is_file():
+        raise ModelError(f"{folder}: the run is not complete: it has no {MANIFEST}. Finish it with resume=true{_runs(folder)}")
+    for name, expected in manifest(folder).items():
+        if not name.startswith(f"{MODEL}/"):
+            continue
+        path = folder / name
+        if not path.is_file():
+            raise ModelError(f"{folder}: {name} is missing, though {MANIFEST} names it; copy the run again or train it anew")
+        if sha256_file(path) != expected:
+            raise ModelError(f"{path}: the file is damaged or changed: its sha256 is not the one in {MANIFEST}")
+    return folder / MODEL
+
+
+def manifest(folder: Path) -> dict[str, str]:
+    """The manifest of a complete run.
+
+    Raises:
+        ModelError: it is missing or malformed.
+    """
+    try:
+        value: Any = read_json(folder / MANIFEST)
+    except DataError as error:
+        raise ModelError(str(error)) from error
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise ModelError(f"{folder / MANIFEST}: not a mapping of files to hashes")
+    return value
+
+
+def identity(folder: Path) -> str:
+    """The model's name and content hash, as labelled statements carry it: `default@1a2b3c4d5e6f`."""
+    weights = model_folder(folder) / "model.safetensors"
+    return f"{folder.resolve().name}@{sha256_file(weights)[:12]}"
+
+
+def _runs(folder: Path) -> str:
+    complete = sorted(p.parent.name for p in folder.parent.glob(f"*/{MANIFEST}")) if folder.parent.is_dir() else []
+    return f" Complete runs beside it: {', '.join(complete)}" if complete else ""
