@@ -8,6 +8,7 @@ below it; a `manifest.jsonl` in a folder describes the files beside it (id, titl
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,12 +83,11 @@ def _hidden(path: Path) -> bool:
 
 def _distinct(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
     """Give files whose ids collide (a.txt beside a.html) their ending, and then their whole path, as an id."""
-    for longer in (lambda p, name: name + p.suffix, lambda p, name: p.as_posix()):
-        names = [name for _, name in files]
-        if len(set(names)) == len(names):
-            break
-        files = [(p, name if names.count(name) == 1 else longer(p, name)) for p, name in files]
-    return list(dict.fromkeys(files))
+    files = list(dict.fromkeys(files))
+    times = Counter(name for _, name in files)
+    files = [(p, name if times[name] == 1 else f"{name}{p.suffix}") for p, name in files]
+    times = Counter(name for _, name in files)
+    return [(p, name if times[name] == 1 else p.as_posix()) for p, name in files]
 
 
 def read_articles(inputs: Iterable[str | Path], columns: Columns | None = None) -> Iterator[Article | Failure]:

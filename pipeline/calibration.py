@@ -26,7 +26,7 @@ def fit_temperature(logits: Tensor, truth: Tensor) -> float:
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(values / log_t.exp(), truth)
         loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss)
+        return float(loss.detach())
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     return float(log_t.detach().exp().clamp(COLDEST, HOTTEST))

@@ -5,6 +5,7 @@ A set is a folder under labels/ with `manifest.jsonl` (its articles: id, sha256,
 """
 
 import hashlib
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 from pipeline.articles import decode, json_lines
 from pipeline.codebook import Codebook, default_codebook
+from pipeline.config import DataSection
 from pipeline.errors import CodebookError, DataError
 from pipeline.files import sha256_file, sha256_text
 from pipeline.records import Article, Statement
@@ -133,7 +135,7 @@ def _example(
         content = [span_of(pair) for pair in row["content"]]
         spans = [span_of(row[key]) if row.get(key) is not None else None for key in SPANS]
         fields = {key: _value(row[key], article) for key in SPEAKER_FIELDS}
-        statement = Statement.cut(article, content, *spans, **fields)
+        statement = Statement.cut(article, content, spans[0], spans[1], **fields)
         labels = {task.name: task.classes[task.index(row[task.name])] for task in codebook.tasks.values()}
     except KeyError as error:
         raise DataError(f"{where}: no {error.args[0]!r}") from error
@@ -144,9 +146,7 @@ def _example(
     for key, known in (("kind", codebook.kinds), ("type", codebook.types)):
         if fields[key] not in known:
             raise CodebookError(f"{where}: {key} {fields[key]!r} is not one of {', '.join(known)}")
-    return Example(
-        statement, labels, bool(row.get("hard")), article.id, described["negotiation"], described["split"], name
-    )
+    return Example(statement, labels, bool(row.get("hard")), article.id, described["negotiation"], described["split"], name)
 
 
 def _value(value: Any, article: Article) -> str | None:
@@ -178,3 +178,21 @@ def _identities(example: Example) -> list[tuple[str, str]]:
     words = " ".join(example.statement.text.casefold().split())
     known = [("negotiation", example.negotiation), ("article", example.article)]
     return known if words.count(" ") < 4 else [*known, ("text", words)]
+
+
+def read_sets(section: DataSection, codebook: Codebook) -> list[LabelledSet]:
+    """Every set that a configuration names, those to train on first."""
+    return [load_set(name, Path(section.labels), Path(section.articles), codebook) for name in (*section.sets, *section.report)]
+
+
+def sample(examples: Sequence[Example], fraction: float, seed: int) -> list[Example]:
+    """A share of the examples for a learning curve: whole articles, drawn at random, until the share is reached."""
+    if fraction >= 1:
+        return list(examples)
+    articles = sorted({e.article for e in examples})
+    random.Random(seed).shuffle(articles)
+    wanted, kept = fraction * len(examples), list[Example]()
+    for article in articles:
+        if len(kept) < wanted:
+            kept += [e for e in examples if e.article == article]
+    return kept

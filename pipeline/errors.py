@@ -24,7 +24,7 @@ class ModelError(PipelineError):
     """A model folder that is missing, incomplete, damaged or of the wrong kind."""
 
 
-class Interrupted(PipelineError):
+class InterruptedRunError(PipelineError):
     """A run that was told to stop; what it had done is kept and the message says how to go on."""
 
 

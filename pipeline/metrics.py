@@ -6,7 +6,7 @@ lacks still counts. Nothing here prints. Ratios are derived from confusion matri
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasets
 import evaluate
@@ -39,16 +39,16 @@ def precision_recall_f1(matrix: Matrix) -> tuple[Values, Values, Values]:
 
 def macro_f1(matrix: Matrix) -> Values:
     """The mean of the classes' F1, every class of the codebook counted (Opitz and Burst 2019, the mean of F1s)."""
-    return precision_recall_f1(matrix)[2].mean(-1)
+    return np.asarray(precision_recall_f1(matrix)[2].mean(-1), dtype=np.float64)
 
 
 def _ratio(above: NDArray[Any], below: NDArray[Any]) -> Values:
     below = np.asarray(below, dtype=np.float64)
-    return np.divide(above, below, out=np.zeros(np.shape(below), dtype=np.float64), where=below > 0)
+    ratio: Values = np.divide(above, below, out=np.zeros(np.shape(below), dtype=np.float64), where=below > 0)
+    return ratio
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """A score with the interval that the bootstrap gives."""
 
     value: float
@@ -106,8 +106,8 @@ class TaskScores:
         support = self.matrix.sum(1)
         return {
             "n": int(self.matrix.sum()),
-            "accuracy": _as_dict(self.accuracy),
-            "macro_f1": _as_dict(self.macro_f1),
+            "accuracy": self.accuracy._asdict(),
+            "macro_f1": self.macro_f1._asdict(),
             "classes": {
                 name: {
                     "precision": float(precision[i]),
@@ -119,10 +119,6 @@ class TaskScores:
             },
             "confusion": self.matrix.tolist(),
         }
-
-
-def _as_dict(estimate: Estimate) -> dict[str, float]:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def score_task(

@@ -4,7 +4,7 @@ Training and inference meet here and nowhere else. A saved model carries its own
 codebook version, so that it needs no configuration to be used.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, logging
 
-from pipeline.codebook import Codebook
+from pipeline.codebook import Codebook, Task
 from pipeline.config import ModelSection
 from pipeline.errors import ModelError
 from pipeline.files import sha256_file
@@ -27,7 +27,7 @@ WEIGHTS = "model.safetensors"
 LONGEST_TEXT = 20_000  # characters of a statement that reach the tokenizer; the rest cannot fit any model's input
 
 
-class StanceConfig(PreTrainedConfig):
+class StanceConfig(PreTrainedConfig):  # type: ignore[misc]
     """What a saved StanceModel knows of itself."""
 
     model_type = "parley-stance"
@@ -35,11 +35,10 @@ class StanceConfig(PreTrainedConfig):
     def __init__(
         self,
         encoder: dict[str, Any] | None = None,
-        tasks: dict[str, list[str]] | None = None,
-        leans: dict[str, list[str]] | None = None,
+        tasks: list[dict[str, Any]] | None = None,
         fields: list[str] | None = None,
         pooling: str = "mean",
-        max_length: int = 128,
+        max_tokens: int = 128,
         head_dropout: float = 0.1,
         temperatures: dict[str, float] | None = None,
         codebook_version: int = 0,
@@ -47,11 +46,10 @@ class StanceConfig(PreTrainedConfig):
     ) -> None:
         """Keep the parts; every one has a default because transformers builds configurations without arguments."""
         self.encoder = encoder or {}
-        self.tasks = tasks or {}
-        self.leans = leans or {}
+        self.tasks = tasks or []  # [{"name", "classes", "lean"}], a list because saved mappings lose their order
         self.fields = fields or []
         self.pooling = pooling
-        self.max_length = max_length
+        self.max_tokens = max_tokens
         self.head_dropout = head_dropout
         self.temperatures = temperatures or {}
         self.codebook_version = codebook_version
@@ -78,7 +76,7 @@ class StanceModel(PreTrainedModel):  # type: ignore[misc]
         self.encoder = AutoModel.from_config(AutoConfig.for_model(body.pop("model_type"), **body))
         self.dropout = nn.Dropout(config.head_dropout)
         width = self.encoder.config.hidden_size
-        self.heads = nn.ModuleDict({task: nn.Linear(width, len(classes)) for task, classes in config.tasks.items()})
+        self.heads = nn.ModuleDict({t["name"]: nn.Linear(width, len(t["classes"])) for t in config.tasks})
         self.post_init()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> StanceOutput:
@@ -90,7 +88,7 @@ class StanceModel(PreTrainedModel):  # type: ignore[misc]
             token_type_ids: (batch, tokens), for encoders that tell the two segments apart.
         """
         pooled = self.dropout(self.embed(input_ids, attention_mask, token_type_ids))
-        return StanceOutput(logits=tuple(head(pooled) for head in self.heads.values()))
+        return StanceOutput(logits=tuple(self.heads[t["name"]](pooled) for t in self.config.tasks))
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """The pooled encoding of a batch, of shape (batch, width)."""
@@ -102,7 +100,9 @@ class StanceModel(PreTrainedModel):  # type: ignore[misc]
         return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
 
 
-def encode(tokenizer: Any, statements: Sequence[Statement], fields: Sequence[str], max_length: int) -> dict[str, list[list[int]]]:
+def encode(
+    tokenizer: Any, statements: Sequence[Statement], fields: Sequence[str], max_length: int
+) -> dict[str, list[list[int]]]:
     """Statements → token ids: the one tokenization path of training and inference.
 
     The configured fields are the first segment, the statement's text the second. A statement that is too long loses the
@@ -149,11 +149,10 @@ def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]
         ) from error
     config = StanceConfig(
         encoder=encoder.config.to_dict(),
-        tasks={task.name: list(task.classes) for task in codebook.tasks.values()},
-        leans={task.name: list(task.lean) for task in codebook.tasks.values() if task.lean},
+        tasks=[{"name": t.name, "classes": list(t.classes), "lean": list(t.lean)} for t in codebook.tasks.values()],
         fields=list(section.fields),
         pooling=section.pooling,
-        max_length=section.max_length,
+        max_tokens=section.max_length,
         head_dropout=section.dropout,
         temperatures=dict.fromkeys(codebook.tasks, 1.0),
         codebook_version=codebook.version,
@@ -194,6 +193,18 @@ def load(folder: Path) -> tuple[StanceModel, Any]:
     return model.eval(), tokenizer
 
 
-def probabilities(logits: Sequence[Tensor], tasks: Sequence[str], temperatures: Mapping[str, float]) -> list[Tensor]:
+def quiet() -> None:
+    """Turn off the progress bars and notices of transformers; entry points call this, nothing else does."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def tasks_of(config: StanceConfig) -> list[Task]:
+    """The tasks that a model answers, in the order of its logits, from its own vocabulary."""
+    return [Task(t["name"], "", tuple(t["classes"]), tuple(t["lean"])) for t in config.tasks]
+
+
+def probabilities(logits: Sequence[Tensor], config: StanceConfig) -> list[Tensor]:
     """Calibrated class probabilities for each task: softmax of the logits over the task's temperature."""
-    return [torch.softmax(z.float() / temperatures.get(t, 1.0), dim=-1) for t, z in zip(tasks, logits, strict=True)]
+    heat = [config.temperatures.get(t["name"], 1.0) for t in config.tasks]
+    return [torch.softmax(z.float() / t, dim=-1) for t, z in zip(heat, logits, strict=True)]

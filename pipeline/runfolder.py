@@ -4,30 +4,63 @@ runs/NAME/ holds model/, config.yaml, metrics.json, predictions.jsonl, README.md
 presence means that the run is complete.
 """
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError, ModelError
-from pipeline.files import read_json, sha256_file, write_json
+from pipeline.config import RunConfig
+from pipeline.errors import ConfigError, DataError, ModelError
+from pipeline.files import read_json, sha256_file, write_json, write_text
 
 MANIFEST = "MANIFEST.json"
 MODEL = "model"
 WORK = "checkpoints"
+STARTED = "started.json"
 
 
 def seal(folder: Path) -> dict[str, str]:
     """Write the manifest over every file of the run but its checkpoints; returns file → sha256."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
-    hashes = {
-        p.relative_to(folder).as_posix(): sha256_file(p) for p in files if p.relative_to(folder).parts[0] != WORK
-    }
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in (MANIFEST, STARTED))
+    hashes = {p.relative_to(folder).as_posix(): sha256_file(p) for p in files if p.relative_to(folder).parts[0] != WORK}
     write_json(folder / MANIFEST, hashes)
+    shutil.rmtree(folder / WORK, ignore_errors=True)  # checkpoints hold the optimiser's pickles; a finished run has none
+    (folder / STARTED).unlink(missing_ok=True)
     return hashes
 
 
-def unseal(folder: Path) -> None:
-    """Take the manifest away before a run's files change, so that a run that is cut off never looks complete."""
-    (folder / MANIFEST).unlink(missing_ok=True)
+def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
+    """Make the run folder ready to be written; an older run of the name loses its manifest, so it never looks complete.
+
+    Raises:
+        ConfigError: the folder cannot be made, or the run that is to be resumed had another configuration or other data.
+    """
+    folder, settings = config.folder, folder_settings(config, fingerprints)
+    started = folder / STARTED
+    if config.resume and started.is_file():
+        before = read_json(started)
+        changed = sorted(k for k in {*before, *settings} if before.get(k) != settings.get(k))
+        if changed:
+            raise ConfigError(
+                f"{folder}: cannot resume: {', '.join(f'{k} was {before.get(k)!r}, is {settings.get(k)!r}' for k in changed)}. "
+                "Give the old values, or train afresh without resume=true"
+            )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        write_json(started, settings)
+        write_text(folder / "config.yaml", config.to_yaml())
+    except OSError as error:
+        raise ConfigError(f"runs: cannot write the run folder {folder}: {error.strerror}") from error
+    return folder
+
+
+def folder_settings(config: RunConfig, fingerprints: Mapping[str, str]) -> dict[str, Any]:
+    """What must not change between the start of a run and its end, as flat keys."""
+    flat: dict[str, Any] = {f"data {name}": value for name, value in fingerprints.items()}
+    for key, value in config.model_dump(exclude={"resume", "evaluation"}).items():
+        flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
 
 
 def model_folder(folder: Path) -> Path:

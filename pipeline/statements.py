@@ -24,6 +24,7 @@ from pipeline.records import LabelledStatement, Span, Statement
 ENDINGS = (".jsonl", ".csv", ".parquet")
 FIELDS = tuple(f.name for f in fields(Statement))
 SPANS = ("cue", "source")
+SURROGATE = re.compile("[\ud800-\udfff]")
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would run, whatever quotation marks stand before it
 
 
@@ -41,6 +42,12 @@ def to_dict(record: Statement | LabelledStatement) -> dict[str, Any]:
         if judgement.lean is not None:
             row[f"{task}_lean"] = judgement.lean
     return {**row, "model": record.model}
+
+
+def to_json(row: Mapping[str, Any]) -> str:
+    """One line of .jsonl; a lone surrogate, which no UTF-8 file can hold, is escaped."""
+    line = json.dumps(row, ensure_ascii=False)
+    return line if line.isascii() or not SURROGATE.search(line) else json.dumps(row)
 
 
 def to_flat(record: Statement | LabelledStatement) -> dict[str, Any]:
@@ -174,7 +181,7 @@ class _JsonLines:
         self.stream = stream
 
     def write(self, records: Iterable[Statement | LabelledStatement]) -> None:
-        self.stream.writelines(json.dumps(to_dict(r), ensure_ascii=False) + "\n" for r in records)
+        self.stream.writelines(to_json(to_dict(r)) + "\n" for r in records)
 
 
 class _Csv:
@@ -202,7 +209,11 @@ class _Parquet:
 def _schema(tasks: Sequence[Task]) -> Any:
     import pyarrow as pa
 
-    kinds = {"content": pa.list_(pa.list_(pa.int64())), "paragraph": pa.int64(), **dict.fromkeys(SPANS, pa.list_(pa.int64()))}
+    kinds = {
+        "content": pa.list_(pa.list_(pa.int64())),
+        "paragraph": pa.int64(),
+        **dict.fromkeys(SPANS, pa.list_(pa.int64())),
+    }
     columns = [(name, kinds.get(name, pa.string())) for name in FIELDS]
     for task in tasks:
         columns.append((task.name, pa.string()))

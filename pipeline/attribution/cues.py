@@ -4,22 +4,25 @@ The grammar follows the guidelines of PolNeAR (Newell et al. 2018) as codebook s
 quotations, acts done by speaking, "according to", parenthetical cues, states of mind, nouns with a possessor.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.attribution.grammar import (
+    CLAUSES,
+    OBJECTS,
+    SUBJECTS,
+    cue_tokens,
+    is_authors_own,
+    is_phrasal,
+    is_setting,
+    noun_phrase,
+    subject_of,
+    subtree_of,
+    unsaid,
+)
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.parse import Parsed
-
-SUBJECTS = ("nsubj", "nsubjpass", "csubj")
-CLAUSES = ("ccomp", "xcomp")
-OBJECTS = ("dobj", "oprd", "attr", "dative", "pobj", "acomp")
-AUXILIARIES = ("aux", "auxpass", "neg", "prt")
-TEMPORAL = {"DATE", "TIME"}
-SETTINGS = {"interview", "conference", "statement", "briefing", "reporters", "journalists", "telephone", "speech", "television",
-            "radio", "meeting", "post", "tweet", "email", "letter", "editorial", "broadcast", "message", "address", "newspaper"}
-NOT_SAID = {"not", "n't", "never"}
-COMMENT = {"comment", "elaborate", "say", "answer", "respond", "discuss", "specify"}
 
 
 @dataclass(slots=True)
@@ -30,7 +33,6 @@ class Act:
     cue: list[int]
     source: list[int]  # empty: the subject is left out and taken over from a statement before
     content: set[int]
-    weak: bool = False  # counts only where a quotation or a clause is its content
     inherited: int | None = field(default=None)  # the head of the cue whose subject this one shares
 
 
@@ -52,42 +54,25 @@ def _verb(parsed: Parsed, token: Any) -> Act | None:
     """A verb of saying, thinking or acting by speech, with its subject."""
     words = lexicon()
     lemma = token.lemma_.lower()
-    if token.pos_ not in ("VERB", "AUX") or (lemma not in words.verbs and not _is_phrasal(token)):
+    if token.pos_ not in ("VERB", "AUX") or (lemma not in words.verbs and not is_phrasal(token)):
         return None
-    if _unsaid(token):
+    if unsaid(token):
         return None
-    source, inherited = _subject(token)
+    source, inherited = subject_of(token)
     if not source and inherited is None:
         return None
-    if _is_authors_own(source) or _is_aside(parsed, token):
+    if is_authors_own(source) or _is_aside(parsed, token):
         return None
-    cue = _cue_tokens(token)
+    cue = cue_tokens(token)
     clause = _clausal_content(parsed, token)
     if clause:
         content = clause | (_right_content(token, cue) if lemma in words.act else set())
-    elif lemma in words.act or _is_phrasal(token):
+    elif lemma in words.act or is_phrasal(token):
         content = _right_content(token, cue)
     else:
         content = _particle_content(token, cue)
     content -= set(cue) | {t.i for t in source}
-    content = {i for i in content if not any(i in _span_of(t) for t in source if t.i == i)}
     return Act(token.i, cue, [t.i for t in source], _trim(parsed, content), inherited=inherited)
-
-
-def _is_phrasal(token: Any) -> bool:
-    particles = lexicon().phrasal.get(token.lemma_.lower())
-    return bool(particles) and any(c.lower_ in particles for c in token.children if c.dep_ in ("prt", "prep", "acomp", "oprd", "dobj"))
-
-
-def _unsaid(token: Any) -> bool:
-    """Whether the verb reports nothing said: "did not say", "would not comment", an infinitive without a speaker."""
-    lemma = token.lemma_.lower()
-    negated = any(c.dep_ == "neg" or c.lower_ in NOT_SAID for c in token.children)
-    if negated and lemma in ("say", "tell", "comment", "specify", "elaborate", "announce", "give", "disclose", "reveal"):
-        return True
-    if lemma in ("decline", "refuse") and any(c.dep_ == "xcomp" and c.lemma_ in COMMENT for c in token.children):
-        return True
-    return token.tag_ == "VB" and not any(c.dep_ in ("aux", *SUBJECTS) and c.lower_ != "to" for c in token.children)
 
 
 def _is_aside(parsed: Parsed, token: Any) -> bool:
@@ -102,123 +87,25 @@ def _is_aside(parsed: Parsed, token: Any) -> bool:
     return any(c.dep_ == "aux" and c.lower_ in ("to", "may", "might", "could", "should", "must") for c in children)
 
 
-def _subject(token: Any) -> tuple[list[Any], int | None]:
-    """The tokens of the source of a verb, or the verb whose subject it shares."""
-    passive = any(c.dep_ in ("nsubjpass", "auxpass") for c in token.children)
-    if passive:
-        agents = [p for a in token.children if a.dep_ == "agent" for p in a.children if p.dep_ == "pobj"]
-        if agents:
-            return _noun_phrase(agents[0]), None
-        if token.lemma_ in ("quote", "cite", "report") or token.dep_ == "relcl":
-            return [], None
-        quoted = token.lemma_ in ("convince", "concern", "worry")
-        return (_noun_phrase(next(c for c in token.children if c.dep_ in SUBJECTS)), None) if quoted and any(
-            c.dep_ in SUBJECTS for c in token.children) else ([], None)
-    subjects = [c for c in token.children if c.dep_ in SUBJECTS and c.dep_ != "csubj"]
-    if subjects:
-        subject = subjects[0]
-        if subject.tag_ in ("WDT", "WP") and token.dep_ == "relcl":
-            subject = token.head
-        return _noun_phrase(subject), None
-    if token.dep_ in ("conj", "advcl", "xcomp", "pcomp", "acl", "dep", "ccomp") and (
-        token.dep_ == "conj" or token.tag_ in ("VBG", "VBN", "VBD", "VBZ", "VBP")
-    ):
-        return _shared_subject(token)
-    return [], None
-
-
-def _shared_subject(token: Any) -> tuple[list[Any], int | None]:
-    """The subject of the verb that a joined or participial verb hangs on ("left, saying that")."""
-    head = token.head
-    for _ in range(4):
-        if head.pos_ in ("VERB", "AUX"):
-            if head.lemma_.lower() in lexicon().verbs and not any(c.dep_ == "auxpass" for c in head.children):
-                own, further = _subject(head)
-                if own or further is not None:
-                    return [], head.i
-            subjects = [c for c in head.children if c.dep_ in SUBJECTS and c.dep_ != "csubj"]
-            if subjects:
-                subject = subjects[0]
-                if subject.tag_ in ("WDT", "WP") and head.dep_ == "relcl":
-                    subject = head.head
-                return _noun_phrase(subject), None
-        if head.head is head:
-            break
-        head = head.head
-    return [], None
-
-
-def _noun_phrase(head: Any) -> list[Any]:
-    """The tokens that name a source: the head's subtree up to a relative clause or a long aside, without marks at the ends."""
-    kept = []
-    dropped: set[int] = set()
-    for token in head.subtree:
-        if token.head.i in dropped and token is not head:
-            dropped.add(token.i)
-            continue
-        if token is not head and token.head is head and token.dep_ in ("relcl", "advcl", "cc_", "parataxis", "punct_", "ccomp", "conj"):
-            if token.dep_ != "conj" or token.pos_ in ("VERB", "AUX"):
-                dropped.add(token.i)
-                continue
-        kept.append(token)
-    kept = _contiguous(kept, head)
-    while kept and (kept[-1].is_punct or kept[-1].dep_ == "cc") and kept[-1].text not in (")", "."):
-        kept.pop()
-    while kept and kept[0].is_punct:
-        kept.pop(0)
-    return kept
-
-
-def _contiguous(tokens: list[Any], head: Any) -> list[Any]:
-    """The run of neighbouring tokens that holds `head`."""
-    at = next(k for k, t in enumerate(tokens) if t is head or t.i == head.i)
-    left = at
-    while left > 0 and tokens[left - 1].i == tokens[left].i - 1:
-        left -= 1
-    right = at
-    while right + 1 < len(tokens) and tokens[right + 1].i == tokens[right].i + 1:
-        right += 1
-    return tokens[left : right + 1]
-
-
-def _is_authors_own(source: list[Any]) -> bool:
-    """Whether the subject is the author, the reader or nobody."""
-    return len(source) == 1 and source[0].lower_ in ("i", "we", "you", "one", "this", "that", "there", "these", "which", "what")
-
-
-def _cue_tokens(token: Any) -> list[int]:
-    """The verb with its auxiliaries, negation and particle, as one run."""
-    indices = {token.i}
-    left = [c for c in token.lefts if c.dep_ in AUXILIARIES or (c.dep_ == "advmod" and c.i == token.i - 1)]
-    expected = token.i
-    for child in reversed(left):
-        if child.i == expected - 1:
-            indices.add(child.i)
-            expected = child.i
-    particles = lexicon().phrasal.get(token.lemma_.lower(), frozenset())
-    following = [c for c in token.rights if c.dep_ == "prt" or (c.dep_ == "prep" and c.lower_ in particles)]
-    indices |= {c.i for c in following if c.i == token.i + 1}
-    return sorted(indices)
-
-
-def _span_of(token: Any) -> set[int]:
-    return {t.i for t in token.subtree}
-
-
 def _clausal_content(parsed: Parsed, token: Any) -> set[int]:
     """The clause or quotation that is said: a complement, or the sentence around a parenthetical cue."""
     content: set[int] = set()
     for child in token.children:
-        if child.dep_ == "ccomp" or (child.dep_ in ("xcomp", "advcl", "dep", "parataxis", "dobj") and parsed.quotes[child.i] >= 0):
-            content |= _span_of(child)
+        if child.dep_ == "ccomp" or (
+            child.dep_ in ("xcomp", "advcl", "dep", "parataxis", "dobj") and parsed.quotes[child.i] >= 0
+        ):
+            content |= subtree_of(child)
             if child.dep_ == "ccomp" and child.i < token.i and parsed.quotes[child.i] < 0:
                 content |= _after_parenthesis(token)
     if not content and token.dep_ in ("parataxis", "ccomp", "advcl", "conj", "dep", "intj") and token.head is not token:
         aside = token.dep_ == "parataxis" or (
-            token.dep_ == "ccomp" and token.i > token.head.i and token.nbor(-1).is_punct and token.head.lemma_.lower() not in lexicon().verbs
+            token.dep_ == "ccomp"
+            and token.i > token.head.i
+            and token.nbor(-1).is_punct
+            and token.head.lemma_.lower() not in lexicon().verbs
         )
         if aside:
-            content = _span_of(token.head) - _span_of(token)
+            content = subtree_of(token.head) - subtree_of(token)
     if not content:
         content = _neighbouring_quotes(parsed, token)
     return content
@@ -245,12 +132,16 @@ def _right_content(token: Any, cue: list[int]) -> set[int]:
     content: set[int] = set()
     for child in token.rights:
         if child.i in cue:
-            content |= _span_of(child) - {child.i}
-        elif child.dep_ in (*OBJECTS, *CLAUSES, "prep", "agent") and not _is_setting(child):
+            content |= subtree_of(child) - {child.i}
+        elif child.dep_ in (*OBJECTS, *CLAUSES, "prep", "agent") and not is_setting(child):
             if child.dep_ != "agent":
-                content |= _span_of(child)
-        elif child.dep_ in ("nsubj", "advmod", "npadvmod", "punct", "mark", "advcl") and child.dep_ == "advcl" and child.tag_ == "VB":
-            content |= _span_of(child)
+                content |= subtree_of(child)
+        elif (
+            child.dep_ in ("nsubj", "advmod", "npadvmod", "punct", "mark", "advcl")
+            and child.dep_ == "advcl"
+            and child.tag_ == "VB"
+        ):
+            content |= subtree_of(child)
     return content
 
 
@@ -259,16 +150,8 @@ def _particle_content(token: Any, cue: list[int]) -> set[int]:
     content: set[int] = set()
     for child in token.rights:
         if child.i in cue and child.i != token.i:
-            content |= _span_of(child) - {child.i}
+            content |= subtree_of(child) - {child.i}
     return content
-
-
-def _is_setting(child: Any) -> bool:
-    """Whether a phrase tells when, where or to whom something was said, not what."""
-    tokens = list(child.subtree)
-    if any(t.ent_type_ in TEMPORAL for t in tokens) and len(tokens) <= 5:
-        return True
-    return child.dep_ in ("prep", "dative") and len(tokens) <= 8 and any(t.lower_ in SETTINGS for t in tokens)
 
 
 def _according_to(parsed: Parsed, token: Any) -> Act | None:
@@ -279,10 +162,13 @@ def _according_to(parsed: Parsed, token: Any) -> Act | None:
     objects = [c for c in to.children if c.dep_ == "pobj"]
     if not objects:
         return None
-    source = _noun_phrase(objects[0])
-    phrase = _span_of(token) | {token.i, to.i}
+    source = noun_phrase(objects[0])
+    phrase = subtree_of(token) | {token.i, to.i}
     governor = token.head if token.head is not token else token.sent.root
-    while governor.dep_ in ("prep", "pobj", "amod", "dobj", "attr", "npadvmod", "acomp", "nsubj", "compound", "appos") and governor.head is not governor:
+    while (
+        governor.dep_ in ("prep", "pobj", "amod", "dobj", "attr", "npadvmod", "acomp", "nsubj", "compound", "appos")
+        and governor.head is not governor
+    ):
         governor = governor.head
     content = {t.i for t in governor.subtree} - phrase
     if len(content) < 2:
@@ -297,13 +183,13 @@ def _state(parsed: Parsed, token: Any) -> Act | None:
     verb = token.head
     if verb.lemma_ not in ("be", "remain", "seem", "sound", "feel", "become"):
         return None
-    source, inherited = _subject(verb)
-    if not source or _is_authors_own(source) or source[0].lower_ == "it":
+    source, inherited = subject_of(verb)
+    if not source or is_authors_own(source) or source[0].lower_ == "it":
         return None
     content: set[int] = set()
     for child in (*token.children, *verb.rights):
         if child is not token and child.dep_ in ("ccomp", "xcomp", "prep") and child.i > token.i:
-            content |= _span_of(child)
+            content |= subtree_of(child)
     cue = [t.i for t in parsed.doc[min(verb.i, token.i) : token.i + 1] if t.i not in {s.i for s in source}]
     return Act(token.i, cue, [t.i for t in source], _trim(parsed, content), inherited=inherited)
 
@@ -316,8 +202,8 @@ def _noun(parsed: Parsed, token: Any) -> Act | None:
     complements = [c for c in token.rights if c.dep_ in ("acl", "ccomp", "relcl", "prep") and _states_content(c)]
     if not owners or not complements:
         return None
-    source = [t for t in _noun_phrase(owners[0]) if t.tag_ != "POS"]
-    content = {i for c in complements for i in _span_of(c)}
+    source = [t for t in noun_phrase(owners[0]) if t.tag_ != "POS"]
+    content = {i for c in complements for i in subtree_of(c)}
     return Act(token.i, [token.i], [t.i for t in source], _trim(parsed, content))
 
 
@@ -330,12 +216,16 @@ def _states_content(child: Any) -> bool:
 def _trim(parsed: Parsed, content: set[int]) -> set[int]:
     """Content without marks and joining words at its ends."""
     ordered = sorted(content)
-    while ordered and parsed.quotes[ordered[0]] < 0 and (
-        parsed.doc[ordered[0]].text in ",;:.—–-" or parsed.doc[ordered[0]].dep_ == "cc"
+    while (
+        ordered
+        and parsed.quotes[ordered[0]] < 0
+        and (parsed.doc[ordered[0]].text in ",;:.—–-" or parsed.doc[ordered[0]].dep_ == "cc")
     ):
         ordered.pop(0)
-    while ordered and parsed.quotes[ordered[-1]] < 0 and (
-        parsed.doc[ordered[-1]].text in ",;:.—–-…" or parsed.doc[ordered[-1]].dep_ == "cc"
+    while (
+        ordered
+        and parsed.quotes[ordered[-1]] < 0
+        and (parsed.doc[ordered[-1]].text in ",;:.—–-…" or parsed.doc[ordered[-1]].dep_ == "cc")
     ):
         ordered.pop()
     return set(ordered)
@@ -343,10 +233,3 @@ def _trim(parsed: Parsed, content: set[int]) -> set[int]:
 
 Rule = Callable[[Parsed, Any], Act | None]
 RULES: tuple[Rule, ...] = (_according_to, _verb, _state, _noun)
-
-
-def walk(acts: list[Act]) -> Iterator[tuple[Act, Act | None]]:
-    """Each act with the act whose subject it shares, if any."""
-    by_head = {act.head: act for act in acts}
-    for act in acts:
-        yield act, by_head.get(act.inherited) if act.inherited is not None else None

@@ -58,5 +58,5 @@ def _parties() -> dict[str, str]:
                 parties.setdefault(alias, name)
                 parties.setdefault(f"{alias}s", name)
     for party, aliases in yaml.safe_load((HERE / "parties.yaml").read_text(encoding="utf-8")).items():
-        parties.update({alias: party for alias in (party, *aliases)})
+        parties.update(dict.fromkeys((party, *aliases), party))
     return parties

@@ -76,8 +76,27 @@ def _can_speak(parsed: Parsed, act: Act) -> bool:
     head = next((t for t in tokens if t.head.i not in inside or t.head is t), tokens[-1])
     lemma = head.lemma_.lower()
     if head.pos_ == "PRON":
-        return head.lower_ in ("he", "she", "they", "who", "some", "many", "others", "both", "his", "her", "their", "it", "its", "neither",
-                               "everyone", "nobody", "most", "several", "all")
+        return head.lower_ in (
+            "he",
+            "she",
+            "they",
+            "who",
+            "some",
+            "many",
+            "others",
+            "both",
+            "his",
+            "her",
+            "their",
+            "it",
+            "its",
+            "neither",
+            "everyone",
+            "nobody",
+            "most",
+            "several",
+            "all",
+        )
     if head.pos_ == "PROPN" or head.ent_type_ in ("PERSON", "ORG", "GPE", "NORP"):
         return head.ent_type_ not in ("DATE", "TIME", "MONEY", "PERCENT", "EVENT")
     known = words.people | words.bodies | words.governments | words.documents | words.outlets
@@ -168,7 +187,9 @@ def _named_before_colon(parsed: Parsed, quotation: Span, cast: Cast) -> tuple[Sp
     for token, span in zip(parsed.doc, parsed.spans, strict=True):
         if token.text == ":" and 0 <= quotation.start - span.end <= 2:
             subjects = [t for t in token.sent if t.dep_ == "nsubj" and t.i < token.i and parsed.quotes[t.i] < 0]
-            if subjects and (subjects[-1].ent_type_ == "PERSON" or subjects[-1].pos_ == "PRON" or subjects[-1].lemma_ in lexicon().people):
+            if subjects and (
+                subjects[-1].ent_type_ == "PERSON" or subjects[-1].pos_ == "PRON" or subjects[-1].lemma_ in lexicon().people
+            ):
                 source = [t for t in subjects[-1].subtree if t.i < token.i and t.dep_ not in ("relcl",)]
                 return _run(parsed, [t.i for t in source]), cast.resolve(source, parsed.index)
     return None

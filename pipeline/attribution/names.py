@@ -64,7 +64,7 @@ def name_words(tokens: Iterable[Any]) -> list[str]:
             break
         kept.append(token)
     written = "".join(t.text_with_ws for t in kept if t.tag_ != "POS")
-    words = [POSSESSIVE.sub("", w.strip(",;:()[]\"“”")) for w in written.split()]
+    words = [POSSESSIVE.sub("", w.strip(',;:()[]"“”')) for w in written.split()]
     while words and words[0].lower().rstrip(".") in lexicon().titles:
         words.pop(0)
     return [w for w in words if w]
@@ -98,7 +98,7 @@ def role_of(tokens: Sequence[Any]) -> str | None:
             return described
     left = [t for t in root.subtree if t.i < tokens[0].i]
     run = [t for k, t in enumerate(left) if t.i >= tokens[0].i - (len(left) - k) and t.dep_ not in ("punct", "cc")]
-    words = LEADING.sub("", " ".join("".join(t.text_with_ws for t in run).split()).strip(" ,“\""))
+    words = LEADING.sub("", " ".join("".join(t.text_with_ws for t in run).split()).strip(' ,“"'))
     if words and words.lower().rstrip(".") not in ("mr", "mrs", "ms", "miss", "dr", "sir", "lord", "lady", "dame"):
         return words
     for child in root.children:

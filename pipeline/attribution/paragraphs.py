@@ -25,7 +25,8 @@ _NOISE = [
     r".*(?:©|\(c\) ?(?:19|20)\d\d|copyright|all rights reserved)",
     r"\([^()]{1,60}\)$",
     r"(?:this|the) (?:article|story|report|piece|page|translation|interview) (?:is|was|has|first|appeared|will)\b",
-    r"(?:the )?views expressed|original(?:ly)? (?:url|published)|correction\b|clarification\b|editor['’]?s['’]? note|note to editors",
+    r"(?:the )?views expressed|original(?:ly)? (?:url|published)|correction\b|clarification\b",
+    r"(?:editor['’]?s['’]? note|note to editors)\b",
     r"(?:\d+\. ?)?(?:skip to|home|menu|news|share|print|save|comment|subscribe|advertisement|sponsored|story continue"
     r"|toggle caption|%d bloggers|loading|tags?:|topics?:|filed under|last updated|updated|published|posted)\b[^.“”\"]{0,80}$",
     r".*\b(?:cookies?|newsletter|sign (?:up|in)|log in|privacy policy|terms of (?:use|service)|follow us|click here)\b",

@@ -83,7 +83,11 @@ def _mask(text: str, paragraph: Span, quotations: Sequence[Quotation]) -> tuple[
         outside = Span(position, quotation.span.start)
         for piece, quote, words in (
             (outside, -1, _one_line(outside.of(text))),
-            (quotation.span, index, _stand_in(quotation.span.of(text), text[quotation.span.end : quotation.span.end + 1])),
+            (
+                quotation.span,
+                index,
+                _stand_in(quotation.span.of(text), text[quotation.span.end : quotation.span.end + 1]),
+            ),
         ):
             pieces.append(_Piece(at, piece, quote))
             parts.append(words)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pipeline.records import Span
 
 # opening mark → marks that close it
-CLOSERS = {"“": "”\"", "„": "“”\"", "‟": "”\"", "«": "»", "»": "«", "\"": "\"”", "‘": "’'", "'": "'’"}
+CLOSERS = {"“": '”"', "„": '“”"', "‟": '”"', "«": "»", "»": "«", '"': '"”', "‘": "’'", "'": "'’"}
 SINGLE = "‘'"
-BEFORE_OPENING = " \t\r\n\u00a0([{—–-/“\"«"
+BEFORE_OPENING = ' \t\r\n\u00a0([{—–-/“"«'
 MARKS = re.compile("[“”„‟«»\"‘’']")
 LOOKAHEAD = 3000  # characters in which a single mark must find its partner; beyond it, it is an apostrophe
 
@@ -82,7 +82,7 @@ def _closing(text: str, marks: list[int], at: int, paragraph: Span) -> tuple[int
 
 
 def _closing_single(text: str, marks: list[int], at: int, paragraph: Span) -> tuple[int, int] | None:
-    """As `_closing` for single marks, which are apostrophes too: a close behind punctuation is surer than one behind a letter."""
+    """As `_closing` for single marks, which are apostrophes too: punctuation before a mark makes it a surer close."""
     maybe: tuple[int, int] | None = None
     for index in range(at + 1, len(marks)):
         position = marks[index]
@@ -108,7 +108,7 @@ def _is_full(text: str, span: Span, closed: bool, paragraph: Span) -> bool:
     inner = text[span.start + 1 : span.end - 1].strip()
     before = text[paragraph.start : span.start].rstrip()[-1:]
     after = text[span.end : span.end + 1]
-    ends = bool(inner) and (inner[-1] in ",.!?…—–;" or after in (",", ".", "!", "?") and before in ("", ","))
+    ends = bool(inner) and (inner[-1] in ",.!?…—–;" or (after in (",", ".", "!", "?") and before in ("", ",")))
     words = inner.count(" ") + 1
     starts_upper = next((c.isupper() for c in inner if c.isalnum()), False)
     if before in ("", ".", "!", "?", ":", "…", "—", "–", ";", "”", '"', "»", "’"):

@@ -1,4 +1,4 @@
-"""The party to the talks that a speaker speaks for, by a plain rule over words: who is an observer, which nation, which body."""
+"""The party to the talks that a speaker speaks for, by a plain rule over words: observer, nation or body."""
 
 import re
 from collections import Counter
@@ -71,7 +71,13 @@ class Places:
             return None
         stem = DEMONYM.sub("", word)
         for name, _ in self.counts.most_common():
-            if name != word and len(stem) >= 4 and name.startswith(stem[:-1]) and len(name) <= len(stem) + 2 and len(name) < len(word):
+            if (
+                name != word
+                and len(stem) >= 4
+                and name.startswith(stem[:-1])
+                and len(name) <= len(stem) + 2
+                and len(name) < len(word)
+            ):
                 return name
         return word
 

@@ -90,7 +90,9 @@ class Cast:
             person = self._meet(tokens) if entity is not None else self._known(token) or self._introduced(token)
             if person:
                 root = parsed.doc[tokens[0].i : tokens[-1].i + 1].root
-                subject = root.dep_ in ("nsubj", "nsubjpass") or (root.dep_ == "appos" and root.head.dep_ == "nsubj")
+                noun = root.head if root.dep_ == "appos" else root
+                quoted = noun.dep_ == "pobj" and noun.head.lower_ == "to" and noun.head.head.lower_ == "according"
+                subject = noun.dep_ in ("nsubj", "nsubjpass") or quoted
                 self.mentions.append(_Mention(parsed.index, tokens[0].i, subject, person))
 
     def _introduced(self, token: Any) -> Person | None:
@@ -155,7 +157,9 @@ class Cast:
     def _joint(self, tokens: Sequence[Any], heads: Sequence[Any], text: str) -> Speaker:
         """Two sources of one cue: one statement with two speakers."""
         inside = {t.i for t in tokens}
-        parts = [[t for t in h.subtree if t.i in inside and not any(t in list(o.subtree) for o in heads if o.i > h.i)] for h in heads]
+        parts = [
+            [t for t in h.subtree if t.i in inside and not any(t in list(o.subtree) for o in heads if o.i > h.i)] for h in heads
+        ]
         persons = [self._person([t for t in part if t.dep_ != "cc"]) for part in parts]
         if all(persons):
             speakers = [self._as_speaker(p) for p in persons if p]
@@ -208,7 +212,11 @@ class Cast:
     def _other(self, tokens: Sequence[Any], text: str) -> Speaker:
         words, head = lexicon(), head_of(tokens)
         lemma = lemma_of(head)
-        plural = head.tag_ in ("NNS", "NNPS") or head.lower_ == lemma + "s" or lemma in ("people", "many", "some", "others", "both", "several", "most")
+        plural = (
+            head.tag_ in ("NNS", "NNPS")
+            or head.lower_ == lemma + "s"
+            or lemma in ("people", "many", "some", "others", "both", "several", "most")
+        )
         if lemma in words.people and not plural:
             known = self._by_office(head, tokens) if tokens[0].lower_ == "the" else None
             if known:
@@ -233,7 +241,11 @@ class Cast:
         party = lexicon().parties.get(name)
         government = (
             lemma in words.governments
-            or (party is not None and party not in BLOCS and not any(w in name.lower() for w in ("congress", "senate", "parliament")))
+            or (
+                party is not None
+                and party not in BLOCS
+                and not any(w in name.lower() for w in ("congress", "senate", "parliament"))
+            )
             or any(e.label_ == "GPE" and head in list(e) for e in entities_in(tokens))
         )
         kind = "government" if government else "organisation"

@@ -1,0 +1,113 @@
+"""Whole corpora: read → attribute → label → write. One bad article never stops or shifts the rest."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pipeline.articles import Columns, Failure, Found, read_found
+from pipeline.attribution import Attributor
+from pipeline.errors import DataError
+from pipeline.files import write_text
+from pipeline.inference import Labeller
+from pipeline.records import Article, Statement
+from pipeline.statements import open_writer, read_statements, to_json
+
+Advance = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of every input: the numbers add up to all of them."""
+
+    articles: int = 0
+    statements: int = 0
+    without: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def exit_status(self) -> int:
+        """0 where every input was done, 1 where some failed."""
+        return 1 if self.failures else 0
+
+    def __str__(self) -> str:
+        """As the last line of a run says it."""
+        parts = [f"{self.statements} statements from {self.articles} articles"]
+        parts += [f"{len(self.without)} articles without a statement"] if self.without else []
+        parts += [f"{len(self.failures)} failed"] if self.failures else []
+        parts += [f"{len(self.skipped)} files with other endings passed over"] if self.skipped else []
+        return ", ".join(parts)
+
+
+def run_articles(
+    found: Found,
+    output: str,
+    labeller: Labeller | None,
+    columns: Columns | None = None,
+    advance: Advance = lambda _: None,
+) -> Tally:
+    """Extract, and with a labeller label, the statements of every article; write them and the list of failures.
+
+    Args:
+        found: the files, from `articles.find`.
+        output: a path whose ending chooses the format, or `-` for standard output.
+        advance: called with 1 after each article.
+
+    Raises:
+        ConfigError: the output cannot be written.
+    """
+    tally = Tally(skipped=[str(p) for p in found.skipped])
+    with open_writer(output, labeller.tasks if labeller else ()) as writer:
+        for statements in _extracted(read_found(found, columns), tally, advance):
+            writer.write(labeller.label_statements(statements) if labeller else statements)
+    _write_failures(output, tally)
+    return tally
+
+
+def _extracted(articles: Iterable[Article | Failure], tally: Tally, advance: Advance) -> Iterator[list[Statement]]:
+    attributor = Attributor()
+    for article in articles:
+        if isinstance(article, Failure):
+            tally.failures.append(article)
+        else:
+            try:
+                statements = attributor.extract(article)
+            except (DataError, ValueError, RecursionError, MemoryError) as error:  # of this article, not of the run
+                tally.failures.append(Failure(article.origin or article.id, "attribute", f"{article.origin}: {error}"))
+            else:
+                tally.articles += 1
+                tally.statements += len(statements)
+                if not statements:
+                    tally.without.append(article.id)
+                yield statements
+        advance(1)
+
+
+def run_statements(path: Path, output: str, labeller: Labeller) -> Tally:
+    """Label a file of statements that somebody else extracted.
+
+    Raises:
+        ConfigError: the file is missing or has an unknown ending, or the output cannot be written.
+        DataError: a row is not a statement (file:line).
+    """
+    tally = Tally()
+    statements = list(read_statements(path))
+    with open_writer(output, labeller.tasks) as writer:
+        writer.write(labeller.stream(statements))
+    tally.statements = len(statements)
+    tally.articles = len({s.article for s in statements if s.article})
+    return tally
+
+
+def failures_path(output: str) -> Path:
+    """Where the failed inputs of a run are listed: `out.jsonl` → `out.failures.jsonl`."""
+    path = Path("parley" if output == "-" else output)
+    return path.with_name(f"{path.stem}.failures.jsonl")
+
+
+def _write_failures(output: str, tally: Tally) -> None:
+    path = failures_path(output)
+    if tally.failures:
+        write_text(path, "".join(to_json(asdict(f)) + "\n" for f in tally.failures))
+    else:
+        path.unlink(missing_ok=True)  # of an earlier run with this output: it would lie now

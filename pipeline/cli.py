@@ -1,0 +1,219 @@
+"""The commands: `python -m pipeline COMMAND`, which the console script `parley` does too.
+
+Exit status: 0 done; 1 done, but some inputs failed (listed beside the output); 2 the call or the configuration is wrong.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline import __version__
+from pipeline.errors import ConfigError, PipelineError
+
+DEFAULT_RUN = Path("runs/default")
+app = typer.Typer(name="parley", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Inputs = Annotated[
+    list[Path] | None, typer.Argument(help="articles: files or folders (.txt .html .jsonl .csv .parquet), - for stdin")
+]
+Output = Annotated[str, typer.Option("--output", "-o", help="a file: .jsonl, .csv or .parquet; - for standard output")]
+Run = Annotated[Path, typer.Option("--model", "-m", help="a run folder of train.py")]
+TextColumnName = Annotated[str, typer.Option(help="the column of a table that holds the text")]
+IdColumnName = Annotated[str, typer.Option(help="the column of a table that holds the id")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="show the version and stop")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def articles(inputs: Inputs, output: Output, text_column: TextColumnName = "text", id_column: IdColumnName = "id") -> None:
+    """Read articles of any format and write them as .jsonl: the texts that all offsets point into."""
+    from pipeline.articles import Failure, read_found
+    from pipeline.files import require_writable, write_text
+    from pipeline.statements import to_json
+
+    with _located(inputs, text_column, id_column) as (found, columns):
+        if output != "-":
+            require_writable(Path(output))
+        rows, failures = [], []
+        for item in read_found(found, columns):
+            if isinstance(item, Failure):
+                failures.append(item)
+            else:
+                details = {k: getattr(item, k) for k in ("title", "outlet", "date", "negotiation") if getattr(item, k)}
+                rows.append(to_json({"id": item.id, **details, "sha256": item.sha256, "text": item.text}) + "\n")
+    if output == "-":
+        sys.stdout.writelines(rows)
+    else:
+        write_text(Path(output), "".join(rows))
+    for failure in failures:
+        _say(f"failed: {failure.reason}")
+    raise typer.Exit(1 if failures else 0)
+
+
+@app.command()
+def extract(inputs: Inputs, output: Output, text_column: TextColumnName = "text", id_column: IdColumnName = "id") -> None:
+    """Find the attributed statements of articles: who said what, where."""
+    _over_articles(inputs, output, None, text_column, id_column)
+
+
+@app.command()
+def label(
+    output: Output,
+    inputs: Inputs = None,
+    model: Run = DEFAULT_RUN,
+    statements: Annotated[Path | None, typer.Option(help="label this file of statements instead of articles")] = None,
+    text_column: TextColumnName = "text",
+    id_column: IdColumnName = "id",
+) -> None:
+    """Find the statements of articles and label each: stance, outlook, probabilities."""
+    if (statements is None) == (not inputs):
+        raise ConfigError(
+            "name either articles or --statements FILE, not both" if inputs else "name articles, or --statements FILE"
+        )
+    if statements is None:
+        _over_articles(inputs, output, model, text_column, id_column)
+    else:
+        from pipeline.batch import run_statements
+
+        tally = run_statements(statements, output, _labeller(model))
+        _say(f"{tally.statements} statements labelled")
+
+
+@app.command()
+def evaluate(
+    output: Annotated[Path, typer.Option("--output", "-o", help="a folder for metrics.json and predictions.jsonl")],
+    model: Run = DEFAULT_RUN,
+    set_name: Annotated[str, typer.Option("--set", help="a labelled set, a folder under --labels")] = "dispatches",
+    split: Annotated[str, typer.Option(help="train, development or test")] = "test",
+    labels: Annotated[Path, typer.Option(help="the folder of the labelled sets")] = Path("labels"),
+    texts: Annotated[Path, typer.Option("--articles", help="where the texts of standoff sets are")] = Path("../shared"),
+    resamples: Annotated[int, typer.Option(help="bootstrap resamples")] = 1000,
+) -> None:
+    """Score a trained model, and the extraction of statements, on a labelled set."""
+    from pipeline.corpus import load_set
+    from pipeline.evaluation import evaluate_run
+
+    labelled = load_set(set_name, labels, texts)
+    if labelled.missing:
+        _say(f"{set_name}: {len(labelled.missing)} articles not found under {texts}: {', '.join(labelled.missing)}")
+    if not labelled.split(split):
+        raise ConfigError(f"{set_name} has no {split} statements whose articles were found; nothing to score")
+    result = evaluate_run(_labeller(model), labelled, split, output, resamples)
+    for line in result:
+        typer.echo(line)
+
+
+@app.command()
+def agreement(
+    set_name: Annotated[str, typer.Option("--set", help="a labelled set, a folder under --labels")] = "gold",
+    labels: Annotated[Path, typer.Option(help="the folder of the labelled sets")] = Path("labels"),
+) -> None:
+    """Agreement between the label passes of a set: alpha, kappa, F1 of each class, with intervals."""
+    from pipeline.agreement import agreement_of, read_passes
+
+    for scores in agreement_of(read_passes(labels / set_name / "statements.jsonl")):
+        typer.echo(str(scores))
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Option("--output", "-o", help="the HTML file")],
+    model: Run = DEFAULT_RUN,
+    statements: Annotated[Path | None, typer.Option(help="a .jsonl file that `label` wrote")] = None,
+    texts: Annotated[list[Path] | None, typer.Option("--articles", help="the articles of those statements")] = None,
+) -> None:
+    """One self-contained HTML page: a run's scores and figures, and labelled statements in their articles."""
+    from pipeline.report import write_report
+
+    write_report(model, output, statements, texts or [])
+    _say(f"report: {output}")
+
+
+def _over_articles(inputs: list[Path] | None, output: str, model: Path | None, text_column: str, id_column: str) -> None:
+    from pipeline.batch import failures_path, run_articles
+    from pipeline.files import require_writable
+
+    with _located(inputs, text_column, id_column) as (found, columns):
+        if output != "-":
+            require_writable(Path(output))
+        labeller = None if model is None else _labeller(model)
+        with _progress(len(found.files)) as advance:
+            tally = run_articles(found, output, labeller, columns, advance)
+    _say(str(tally))
+    for failure in tally.failures[:10]:
+        _say(f"failed: {failure.reason}")
+    if tally.failures:
+        _say(f"failed inputs, with reasons: {failures_path(output)}")
+    raise typer.Exit(tally.exit_status)
+
+
+@contextmanager
+def _located(inputs: list[Path] | None, text_column: str, id_column: str) -> Iterator[tuple[Any, Any]]:
+    """The article files of a call; `-` is standard input as one plain text."""
+    import tempfile
+
+    from pipeline.articles import Columns, find
+
+    if not inputs:
+        raise ConfigError("name one or more articles: files or folders")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = list(inputs)
+        if Path("-") in paths:
+            stdin = Path(folder) / "stdin.txt"
+            stdin.write_bytes(sys.stdin.buffer.read())
+            paths[paths.index(Path("-"))] = stdin
+        yield find(paths), Columns(text_column, id_column)
+
+
+def _labeller(run: Path) -> Any:
+    from pipeline.inference import Labeller
+    from pipeline.model import quiet
+    from pipeline.runfolder import model_folder
+
+    model_folder(run)  # a missing run is said at once, before torch is loaded
+    quiet()
+    return Labeller.from_pretrained(run)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    """A bar on a terminal; a plain line now and then elsewhere."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn("articles"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task("", total=total)
+            yield lambda n: bar.update(task, advance=n, total=max(total, int(bar.tasks[task].completed) + n))
+        return
+    done = [0]
+
+    def advance(n: int) -> None:
+        done[0] += n
+        if done[0] % 100 == 0:
+            _say(f"{done[0]} articles")
+
+    yield advance
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def main() -> None:
+    """Run a command; an error of the input is one clear line and exit status 2."""
+    try:
+        app()
+    except PipelineError as error:
+        _say(f"error: {error}")
+        sys.exit(2)

@@ -1,0 +1,179 @@
+"""Scoring a model on labelled sets: predictions, scores with intervals, baselines beside them."""
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import __version__
+from pipeline.baselines import Predict, fit_baselines
+from pipeline.codebook import Codebook, Task
+from pipeline.config import RunConfig
+from pipeline.corpus import Example, LabelledSet
+from pipeline.errors import ConfigError
+from pipeline.extraction import score_extraction
+from pipeline.files import write_json, write_text
+from pipeline.inference import Labelled, Labeller
+from pipeline.metrics import (
+    Bootstrap,
+    Estimate,
+    Indices,
+    TaskScores,
+    expected_calibration_error,
+    reliability,
+    score_joint,
+    score_task,
+)
+from pipeline.statements import to_dict, to_json
+
+LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "scikit-learn", "spacy", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class SetScores:
+    """The scores of one model or baseline on one set."""
+
+    statements: int
+    articles: int
+    tasks: Mapping[str, TaskScores]
+    joint: Estimate
+    calibration: Mapping[str, Mapping[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As metrics.json has it."""
+        return {
+            "statements": self.statements,
+            "articles": self.articles,
+            "tasks": {name: scores.to_dict() for name, scores in self.tasks.items()},
+            "joint": self.joint._asdict(),
+            "calibration": {name: dict(values) for name, values in self.calibration.items()},
+        }
+
+
+def truth_of(examples: Sequence[Example], tasks: Sequence[Task]) -> dict[str, Indices]:
+    """The hand labels as class indices, an array of shape (n,) for each task."""
+    return {t.name: np.array([t.index(e.labels[t.name]) for e in examples], dtype=np.int64) for t in tasks}
+
+
+def score(
+    examples: Sequence[Example],
+    predicted: Mapping[str, Indices],
+    tasks: Sequence[Task],
+    bootstrap: Bootstrap,
+    calibration: Mapping[str, Mapping[str, Any]] | None = None,
+) -> SetScores:
+    """Scores of predictions on a set; intervals come from resampling its articles."""
+    truth, groups = truth_of(examples, tasks), [e.article for e in examples]
+    return SetScores(
+        len(examples),
+        len(set(groups)),
+        {t.name: score_task(t.name, t.classes, truth[t.name], predicted[t.name], groups, bootstrap) for t in tasks},
+        score_joint(truth, predicted, groups, bootstrap),
+        calibration or {},
+    )
+
+
+def score_model(labeller: Labeller, examples: Sequence[Example], bootstrap: Bootstrap) -> tuple[SetScores, Labelled]:
+    """Label a set as its users would, and score the labels."""
+    tasks = labeller.tasks
+    labelled = labeller.label_statements(e.statement for e in examples)
+    predicted = {t.name: np.array([t.index(s[t.name]) for s in labelled], dtype=np.int64) for t in tasks}
+    return score(examples, predicted, tasks, bootstrap, _calibration(labelled, examples, tasks)), labelled
+
+
+def score_baselines(
+    baselines: Mapping[str, Predict], examples: Sequence[Example], tasks: Sequence[Task], bootstrap: Bootstrap
+) -> dict[str, SetScores]:
+    """Scores of each baseline on a set."""
+    statements = [e.statement for e in examples]
+    return {name: score(examples, predict(statements), tasks, bootstrap) for name, predict in baselines.items()}
+
+
+def _calibration(labelled: Labelled, examples: Sequence[Example], tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for task in tasks:
+        confidence = np.array([max(s.judgements[task.name].probabilities.values()) for s in labelled])
+        right = np.array([s[task.name] == e.labels[task.name] for s, e in zip(labelled, examples, strict=True)])
+        found[task.name] = {
+            "expected_calibration_error": expected_calibration_error(confidence, right),
+            "reliability": reliability(confidence, right),
+        }
+    return found
+
+
+def prediction_rows(examples: Sequence[Example], labelled: Labelled) -> list[dict[str, Any]]:
+    """The evaluated statements as predictions.jsonl has them: the model's answer beside the hand labels."""
+    rows = []
+    for example, answer in zip(examples, labelled, strict=True):
+        row = to_dict(answer)
+        row |= {f"true_{task}": label for task, label in example.labels.items()}
+        rows.append(
+            {
+                **row,
+                "set": example.set,
+                "split": example.split,
+                "negotiation": example.negotiation,
+                "hard": example.hard,
+            }
+        )
+    return rows
+
+
+def versions() -> dict[str, str]:
+    """The versions of the libraries that decide a result."""
+    return {"parley-talks": __version__, **{name: importlib.metadata.version(name) for name in LIBRARIES}}
+
+
+def score_sets(
+    labeller: Labeller,
+    sets: Mapping[str, Sequence[Example]],
+    train: Sequence[Example],
+    config: RunConfig,
+    codebook: Codebook,
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """The model and, where configured, the baselines on every set: set → model → scores; and all prediction rows."""
+    section = config.evaluation
+    bootstrap = Bootstrap(section.bootstrap, section.confidence, config.seed)
+    baselines = fit_baselines(train, codebook, config.model, config.seed) if section.baselines else {}
+    scores: dict[str, dict[str, Any]] = {}
+    rows: list[dict[str, Any]] = []
+    for name, examples in sets.items():
+        own, labelled = score_model(labeller, examples, bootstrap)
+        others = score_baselines(baselines, examples, labeller.tasks, bootstrap)
+        scores[name] = {"model": own.to_dict(), **{other: s.to_dict() for other, s in others.items()}}
+        rows += prediction_rows(examples, labelled)
+    return scores, rows
+
+
+def evaluate_run(labeller: Labeller, labelled: LabelledSet, split: str, output: Path, resamples: int) -> list[str]:
+    """Score a model and the extraction on one split; write metrics.json and predictions.jsonl; give a table's lines.
+
+    Raises:
+        ConfigError: the output folder cannot be made.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot make this folder: {error.strerror}") from error
+    bootstrap, examples = Bootstrap(resamples), labelled.split(split)
+    scores, answers = score_model(labeller, examples, bootstrap)
+    extraction = score_extraction(labelled, split).estimates(bootstrap)
+    write_json(
+        output / "metrics.json",
+        {
+            "model": labeller.name,
+            "sets": {labelled.name: {"fingerprint": labelled.fingerprint, "missing": list(labelled.missing)}},
+            "scores": {labelled.name: {"model": scores.to_dict()}},
+            "extraction": {labelled.name: {name: e._asdict() for name, e in extraction.items()}},
+            "versions": versions(),
+        },
+    )
+    rows = prediction_rows(examples, answers)
+    write_text(output / "predictions.jsonl", "".join(to_json(row) + "\n" for row in rows))
+    lines = [f"{labelled.name} {split}: {scores.statements} statements of {scores.articles} articles, {labeller.name}"]
+    lines += [f"  {t.task}: accuracy {t.accuracy}, macro-F1 {t.macro_f1}" for t in scores.tasks.values()]
+    lines += [f"  both right: {scores.joint}"]
+    return lines + [f"  extraction, {name}: {estimate}" for name, estimate in extraction.items()]
