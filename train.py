@@ -40,7 +40,7 @@ def run(config: RunConfig) -> Path:
     from pipeline.card import write_card
     from pipeline.codebook import default_codebook
     from pipeline.corpus import guard_against_leaks, read_sets, sample
-    from pipeline.evaluation import score_sets
+    from pipeline.evaluation import score_sets, versions
     from pipeline.inference import Labeller
     from pipeline.model import quiet, save
     from pipeline.runfolder import MODEL, WORK, begin, seal
@@ -81,6 +81,7 @@ def run(config: RunConfig) -> Path:
             "history": trained.history,
         },
         "scores": scores,
+        "versions": versions(),
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)

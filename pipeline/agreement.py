@@ -89,14 +89,19 @@ def _agreement(passes: Passes, bootstrap: Bootstrap) -> Agreement:
         passes.single,
         float((passes.first == passes.second).mean()),
         _resampled(passes, bootstrap, lambda chosen: _alpha(passes.first[chosen], passes.second[chosen])),
-        float(cohen_kappa_score(passes.first, passes.second, labels=range(classes))),
+        float(cohen_kappa_score(passes.first, passes.second)) if _varied(passes.first, passes.second) else 1.0,
         dict(zip(passes.task.classes, map(float, f1), strict=True)),
     )
 
 
+def _varied(first: Indices, second: Indices) -> bool:
+    """Whether more than one class occurs; else alpha and kappa are undefined, and nobody disagreed."""
+    return len({*first.tolist(), *second.tolist()}) > 1
+
+
 def _alpha(first: Indices, second: Indices) -> float:
-    if len({*first.tolist(), *second.tolist()}) < 2:
-        return 1.0  # all one class: alpha is undefined, and nobody disagreed
+    if not _varied(first, second):
+        return 1.0
     return float(krippendorff.alpha(reliability_data=np.stack([first, second]), level_of_measurement="nominal"))
 
 

@@ -83,14 +83,14 @@ class Statement:
         """
         if not self.id:
             raise DataError("a statement has no id")
-        if not self.text.strip():
-            raise DataError(f"statement {self.id!r} has no text")
         for name, span in (("cue", self.cue), ("source", self.source), *(("content", s) for s in self.content)):
             if span is not None and not 0 <= span.start < span.end:
                 raise DataError(f"statement {self.id!r}: {name} {list(span)} is not a range: start must be below end")
         for left, right in zip(self.content, self.content[1:], strict=False):
             if left.end > right.start:
                 raise DataError(f"statement {self.id!r}: content spans {list(left)} and {list(right)} are out of order")
+        if not self.text.strip():
+            raise DataError(f"statement {self.id!r} has no text")
 
     @classmethod
     def cut(

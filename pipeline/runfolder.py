@@ -104,7 +104,8 @@ def manifest(folder: Path) -> dict[str, str]:
 def identity(folder: Path) -> str:
     """The model's name and content hash, as labelled statements carry it: `default@1a2b3c4d5e6f`."""
     weights = model_folder(folder) / "model.safetensors"
-    return f"{folder.resolve().name}@{sha256_file(weights)[:12]}"
+    named = folder.resolve()
+    return f"{named.parent.name if named.name == MODEL else named.name}@{sha256_file(weights)[:12]}"
 
 
 def _runs(folder: Path) -> str:

@@ -30,13 +30,12 @@ KINDS = [
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a one-layer BERT and a WordPiece vocabulary, as `from_pretrained` reads it."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast, set_seed
+    from transformers import BertConfig, BertModel, BertTokenizer, set_seed
 
     folder = tmp_path_factory.mktemp("encoder")
     pieces = [*LETTERS, *(f"##{c}" for c in LETTERS), *dict.fromkeys(WORDS)]
-    vocabulary = folder / "vocab.txt"
-    vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(pieces)]) + "\n", encoding="utf-8")
-    tokenizer = BertTokenizerFast(vocab_file=str(vocabulary), do_lower_case=True)
+    known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(pieces)]
+    tokenizer = BertTokenizer(vocab={piece: i for i, piece in enumerate(known)}, do_lower_case=True)
     tokenizer.save_pretrained(folder)
     set_seed(1)
     config = BertConfig(
@@ -55,8 +54,9 @@ def write_set(folder: Path, per_split: Sequence[tuple[str, int]] = (("train", 6)
         for n in range(count):
             name, text = f"{split}-{n}", ""
             rows = []
-            for words, cue, stance, outlook in KINDS:
-                line = f"Envoy {n} {cue} {words} {split} {n}. "
+            for kind, cue, stance, outlook in KINDS:
+                words = f"{kind} {split} {n}"
+                line = f"Envoy {n} {cue} {words}. "
                 start = len(text) + line.index(words)
                 at = len(text) + line.index(cue)
                 rows.append(
@@ -85,7 +85,7 @@ def labels(tmp_path: Path) -> Path:
 
 def write_config(folder: Path, labels: Path, encoder: Path, **training: object) -> Path:
     """A configuration for the tiny set and the tiny encoder."""
-    settings = {"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "threads": 1, **training}
+    settings = {"epochs": 20, "patience": 20, "batch_size": 8, "learning_rate": 0.01, "threads": 1, **training}
     path = folder / "tiny.yaml"
     path.write_text(
         json.dumps(

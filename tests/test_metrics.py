@@ -1,0 +1,121 @@
+"""Scores against hand-computed values and scikit-learn, and their intervals."""
+
+import evaluate
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+
+from pipeline.calibration import fit_temperature
+from pipeline.extraction import ExtractionScores, match, overlap, same_value
+from pipeline.metrics import (
+    Bootstrap,
+    TaskF1,
+    accuracy,
+    confusion,
+    expected_calibration_error,
+    macro_f1,
+    reliability,
+    score_joint,
+    score_task,
+)
+from pipeline.records import Span, Statement
+
+LABELS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40)
+
+
+@given(LABELS)
+def test_scores_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
+    truth, predicted = np.array(pairs).T
+    matrix = confusion(truth, predicted, 3)
+    assert (matrix == confusion_matrix(truth, predicted, labels=[0, 1, 2])).all()
+    assert accuracy(matrix) == pytest.approx(accuracy_score(truth, predicted))
+    assert macro_f1(matrix) == pytest.approx(f1_score(truth, predicted, labels=[0, 1, 2], average="macro", zero_division=0))
+
+
+def test_a_class_that_is_absent_counts() -> None:
+    truth = predicted = np.array([0, 0, 1])
+    assert macro_f1(confusion(truth, predicted, 3)) == pytest.approx(2 / 3)
+
+
+def test_confusion_rows_are_the_truth() -> None:
+    assert confusion(np.array([0, 0]), np.array([1, 1]), 2).tolist() == [[0, 2], [0, 0]]
+
+
+def test_evaluate_metric_works_offline_and_combines() -> None:
+    both = evaluate.combine([TaskF1(3, "stance_"), TaskF1(2, "outlook_")])
+    scores = both.compute(predictions=[0, 1, 1], references=[0, 1, 0])
+    assert scores["stance_accuracy"] == pytest.approx(2 / 3)
+    assert scores["stance_macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert scores["outlook_macro_f1"] == pytest.approx(2 / 3)
+
+
+def test_interval_resamples_whole_articles() -> None:
+    """Two articles, one all right and one all wrong: with articles as units the interval spans everything."""
+    truth = np.zeros(100, dtype=int)
+    predicted = np.repeat([0, 1], 50)
+    groups = ["a"] * 50 + ["b"] * 50
+    clustered = score_task("t", ("x", "y"), truth, predicted, groups, Bootstrap(500)).accuracy
+    single = score_task("t", ("x", "y"), truth, predicted, [str(i) for i in range(100)], Bootstrap(500)).accuracy
+    assert (clustered.value, clustered.low, clustered.high) == (0.5, 0.0, 1.0)
+    assert 0.35 < single.low < 0.5 < single.high < 0.65
+
+
+def test_bootstrap_repeats_with_its_seed() -> None:
+    per_group = np.arange(12).reshape(4, 3)
+    score = lambda c: c[..., 0] / c.sum(-1)  # noqa: E731
+    assert Bootstrap(200, seed=5).estimate(per_group, score) == Bootstrap(200, seed=5).estimate(per_group, score)
+    assert (Bootstrap(200, seed=5).draws(4) != Bootstrap(200, seed=6).draws(4)).any()
+    assert (Bootstrap(200, seed=5).draws(4).sum(1) == 4).all()
+
+
+def test_joint_needs_every_task() -> None:
+    truth = {"a": np.array([0, 0, 1, 1]), "b": np.array([0, 1, 0, 1])}
+    predicted = {"a": np.array([0, 0, 1, 0]), "b": np.array([0, 1, 1, 1])}
+    assert score_joint(truth, predicted, ["x", "x", "y", "y"], Bootstrap(100)).value == 0.5
+
+
+def test_calibration_error_by_hand() -> None:
+    confidences, right = np.array([0.95, 0.95, 0.55, 0.55]), np.array([True, True, True, False])
+    assert expected_calibration_error(confidences, right) == pytest.approx(0.5 * 0.05 + 0.5 * 0.05)
+    assert reliability(confidences, right) == [(pytest.approx(0.55), 0.5, 2), (pytest.approx(0.95), 1.0, 2)]
+    assert reliability(np.array([1.0]), np.array([True])) == [(1.0, 1.0, 1)]
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    generator = torch.Generator().manual_seed(0)
+    honest = torch.randn(4000, 3, generator=generator) * 1.5
+    truth = torch.multinomial(torch.softmax(honest, -1), 1, generator=generator).squeeze(1)
+    assert fit_temperature(honest * 4, truth) == pytest.approx(4, rel=0.1)
+    assert fit_temperature(honest, truth) == pytest.approx(1, rel=0.1)
+    assert fit_temperature(torch.empty(0, 3), torch.empty(0, dtype=torch.long)) == 1.0
+
+
+def said(start: int, end: int, **fields: str) -> Statement:
+    return Statement(f"{start}-{end}", "words", content=(Span(start, end),), **fields)  # type: ignore[arg-type]
+
+
+def test_overlap_and_matching() -> None:
+    assert overlap([Span(0, 10)], [Span(5, 15)]) == pytest.approx(5 / 15)
+    assert overlap([Span(0, 4), Span(6, 10)], [Span(0, 10)]) == pytest.approx(0.8)
+    annotated, found = [said(0, 10), said(20, 30)], [said(1, 10), said(0, 8), said(21, 23)]
+    assert [(i, j) for i, j, _ in match(annotated, found, 0.3)] == [(0, 0)]
+    assert [(i, j) for i, j, _ in match(annotated, found, 0.1)] == [(0, 0), (1, 2)]
+
+
+def test_extraction_scores_by_hand() -> None:
+    scores = ExtractionScores()
+    scores.add([said(0, 10, speaker="The Envoy"), said(20, 30, speaker="Orlan")], [said(0, 9, speaker="envoy"), said(20, 24, speaker="Reva")])
+    scores.add([said(0, 10)], [])
+    values = {name: e.value for name, e in scores.estimates(Bootstrap(100)).items()}
+    assert values["recall@0.8"] == pytest.approx(1 / 3)
+    assert values["precision@0.3"] == 1.0
+    assert values["f1@0.3"] == pytest.approx(2 * 2 / 5)
+    assert values["speaker on matches"] == 0.5
+
+
+def test_same_value() -> None:
+    assert same_value("the Kremlin", "Kremlin") and same_value("Mr. Orlo", "orlo") and same_value(None, None)
+    assert not same_value("Orlo", None)

@@ -1,0 +1,173 @@
+"""The training job: what it leaves behind, and the promises about seeds, signals, torn checkpoints and bad losses."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, train_command, write_config
+
+from pipeline.config import load_config
+from pipeline.corpus import load_set
+from pipeline.errors import DataError, ModelError
+from pipeline.files import sha256_file
+from pipeline.runfolder import identity, manifest, model_folder
+from pipeline.training import _class_weights, _loss, fit, last_complete_checkpoint
+
+
+def train(config: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(train_command(config, *overrides), capture_output=True, text=True, cwd=ROOT, timeout=300)
+
+
+def weights(folder: Path) -> str:
+    return sha256_file(folder / "model" / "model.safetensors")
+
+
+def test_run_folder_is_what_the_design_says(run: Path) -> None:
+    names = {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()}
+    assert names >= {"MANIFEST.json", "config.yaml", "metrics.json", "predictions.jsonl", "README.md", "model/model.safetensors"}
+    assert set(manifest(run)) == names - {"MANIFEST.json"}
+    assert all(sha256_file(run / name) == digest for name, digest in manifest(run).items())
+    assert not [n for n in names if n.endswith((".bin", ".pt", ".pth", ".pkl"))]
+
+
+def test_metrics_hold_scores_intervals_fingerprints_versions(run: Path) -> None:
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics["scores"]) == {"development", "tiny"}
+    assert set(metrics["scores"]["tiny"]) == {"model", "majority", "tfidf_svm", "frozen_encoder"}
+    stance = metrics["scores"]["tiny"]["model"]["tasks"]["stance"]
+    assert stance["n"] == 10
+    assert 0 <= stance["macro_f1"]["low"] <= stance["macro_f1"]["value"] <= stance["macro_f1"]["high"] <= 1
+    assert sum(map(sum, stance["confusion"])) == 10
+    assert metrics["sets"]["tiny"]["fingerprint"] and metrics["versions"]["torch"] == torch.__version__
+    assert metrics["seconds"]["total"] > 0
+
+
+def test_the_tiny_model_learned(run: Path) -> None:
+    """The tiny set can be told apart by its words: a model that learned beats the majority by far."""
+    scores = json.loads((run / "metrics.json").read_text())["scores"]["tiny"]
+    for task in ("stance", "outlook"):
+        assert scores["model"]["tasks"][task]["macro_f1"]["value"] > scores["majority"]["tasks"][task]["macro_f1"]["value"] + 0.3
+
+
+def test_predictions_hold_answers_beside_hand_labels(run: Path) -> None:
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
+    assert len(rows) == 20
+    for row in rows:
+        assert sum(row["stance_probabilities"].values()) == pytest.approx(1, abs=1e-9)
+        assert row["outlook_lean"] in ("pessimistic", "optimistic")
+        assert row["true_stance"] in row["stance_probabilities"]
+        assert row["model"] == identity(run)
+
+
+def test_model_card(run: Path) -> None:
+    card = (run / "README.md").read_text()
+    assert "| tiny | model | 10 |" in card
+    assert "Do not use them" in card and "{{" not in card
+
+
+def test_same_seed_same_weights_and_resume_equals_uninterrupted(tmp_path: Path, labels: Path, tiny_encoder: Path, run: Path) -> None:
+    config = write_config(tmp_path, labels, tiny_encoder, epochs=40, save_steps=2, patience=500, max_steps=60)
+    whole = train(config, "name=whole", "evaluation.baselines=false")
+    assert whole.returncode == 0, whole.stderr
+    assert "step 60/60" in whole.stderr and "left" in whole.stderr
+
+    process = subprocess.Popen(train_command(config, "name=cut", "evaluation.baselines=false"), stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    work = tmp_path / "runs" / "cut" / "checkpoints"
+    deadline = time.monotonic() + 120
+    while last_complete_checkpoint(work) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 3, errors
+    assert "SIGTERM" in errors and "resume=true" in errors
+    assert not (tmp_path / "runs" / "cut" / "MANIFEST.json").exists()
+
+    newest = last_complete_checkpoint(work)
+    assert newest is not None and int(newest.name.split("-")[1]) < 60
+    resumed = train(config, "name=cut", "evaluation.baselines=false", "resume=true")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resuming from step" in resumed.stderr
+    assert weights(tmp_path / "runs" / "cut") == weights(tmp_path / "runs" / "whole")
+
+
+def test_resume_with_another_configuration_is_refused(tmp_path: Path, labels: Path, tiny_encoder: Path) -> None:
+    config = write_config(tmp_path, labels, tiny_encoder, epochs=1)
+    folder = tmp_path / "runs" / "tiny"
+    process = train(config, "training.learning_rate=0.9")
+    assert process.returncode in (0, 2)
+    (folder / "started.json").write_text('{"seed": 4, "training.epochs": 1}')
+    refused = train(config, "resume=true")
+    assert refused.returncode == 2
+    assert "cannot resume" in refused.stderr and "seed was 4, is 13" in refused.stderr
+
+
+def test_torn_checkpoints_are_passed_over(tmp_path: Path, labels: Path, tiny_encoder: Path) -> None:
+    config = load_config(write_config(tmp_path, labels, tiny_encoder, epochs=3))
+    tiny = load_set("tiny", labels, labels)
+    from pipeline.codebook import default_codebook
+
+    work = tmp_path / "work"
+    fit(config, tiny.split("train"), tiny.split("development"), default_codebook(), work, lambda _: None)
+    newest = last_complete_checkpoint(work)
+    assert newest is not None
+    for path in sorted(newest.iterdir()):
+        copy = shutil.copytree(newest, work / "checkpoint-999")
+        (copy / path.name).write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        assert last_complete_checkpoint(work) == newest, path.name
+        (copy / path.name).unlink()
+        assert last_complete_checkpoint(work) == newest, path.name
+        shutil.rmtree(copy)
+    assert last_complete_checkpoint(tmp_path / "nothing") is None
+
+
+def test_a_class_without_examples_is_refused(tmp_path: Path, labels: Path, tiny_encoder: Path) -> None:
+    from pipeline.codebook import default_codebook
+
+    config = load_config(write_config(tmp_path, labels, tiny_encoder))
+    tiny = load_set("tiny", labels, labels)
+    some = [e for e in tiny.split("train") if e.labels["outlook"] != "optimistic"]
+    with pytest.raises(DataError, match=r"no training statement is optimistic \(outlook\)"):
+        fit(config, some, tiny.split("development"), default_codebook(), tmp_path / "w", lambda _: None)
+    with pytest.raises(DataError, match="no development statements"):
+        fit(config, tiny.split("train"), [], default_codebook(), tmp_path / "w", lambda _: None)
+
+
+def test_a_loss_that_is_no_number_stops_at_once() -> None:
+    loss = _loss([None])
+    labels = torch.zeros(2, 1, dtype=torch.long)
+    assert torch.isfinite(loss({"logits": (torch.zeros(2, 3),)}, labels))
+    with pytest.raises(ModelError, match=r"not a number.*lower training\.learning_rate"):
+        loss({"logits": (torch.full((2, 3), float("nan")),)}, labels)
+
+
+def test_class_weights_balance(labels: Path) -> None:
+    from pipeline.codebook import default_codebook
+
+    train_part = load_set("tiny", labels, labels).split("train")
+    task = default_codebook().tasks["stance"]
+    found = _class_weights(train_part, task, wanted=True)
+    assert found is not None
+    assert found.tolist() == pytest.approx([30 / (3 * 12), 30 / (3 * 6), 30 / (3 * 12)])
+    assert _class_weights(train_part, task, wanted=False) is None
+
+
+def test_missing_encoder_is_named(tmp_path: Path, labels: Path, tiny_encoder: Path) -> None:
+    config = write_config(tmp_path, labels, tiny_encoder)
+    (tmp_path / "empty").mkdir()
+    done = train(config, f"model.encoder={tmp_path / 'empty'}")
+    assert done.returncode == 2
+    assert "cannot load" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_older_run_of_the_name_never_looks_complete(tmp_path: Path, run: Path, labels: Path, tiny_encoder: Path) -> None:
+    shutil.copytree(run, tmp_path / "runs" / "tiny")
+    config = write_config(tmp_path, labels, tiny_encoder)
+    done = train(config, "training.learning_rate=0.5", "training.epochs=2", f"model.encoder={tmp_path}")
+    assert done.returncode == 2
+    with pytest.raises(ModelError, match="not complete"):
+        model_folder(tmp_path / "runs" / "tiny")
