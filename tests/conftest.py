@@ -14,7 +14,6 @@ from pipeline.records import Statement
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
-WORDS = "we will not talk leave the table offer peace war they said accused rejected hailed hope deal dead good bad never".split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,:;!?'\"-“”‘’"
 
 # (text, cue, stance, outlook): one for each pairing that a tiny model can tell apart
@@ -25,6 +24,9 @@ KINDS = [
     ("they hope for a good deal", "said", "neutral", "optimistic"),
     ("the offer", "rejected", "escalatory", "pessimistic"),
 ]
+
+
+WORDS = [w for kind in KINDS for w in (*kind[0].replace(",", "").split(), kind[1])]
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +71,15 @@ def write_set(folder: Path, per_split: Sequence[tuple[str, int]] = (("train", 6)
                 )  # fmt: skip
                 text += line
             (folder / "articles" / f"{name}.txt").write_text(text, encoding="utf-8", newline="")
-            manifest.append({"id": name, "sha256": sha256_text(text), "negotiation": f"talks-{split}", "split": split, "file": f"articles/{name}.txt"})
+            manifest.append(
+                {
+                    "id": name,
+                    "sha256": sha256_text(text),
+                    "negotiation": f"talks-{split}",
+                    "split": split,
+                    "file": f"articles/{name}.txt",
+                }
+            )
             statements += rows
     for name, lines in (("manifest", manifest), ("statements", statements)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines), encoding="utf-8")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from conftest import ROOT
 
 from pipeline.files import sha256_file
-from tests.conftest import ROOT
 
 Parley = Callable[..., tuple[int, str, str]]
 Refused = Callable[..., str]
@@ -23,6 +23,7 @@ INDIRECT = "Tomas Reuk warned that the talks would fail."
 TEXT = f"{DIRECT}\n\n{INDIRECT}\n"
 SAID = ["“We will reopen the Quarnholm lock,”", "that the talks would fail"]
 OLD = "an older output\n"
+LINE = '{"id": "1", "text": "we row"}\n'
 OUTPUTS = ("out.jsonl", "out.csv", "out.parquet")
 
 
@@ -272,7 +273,7 @@ BAD_OUTPUTS = {
 @pytest.mark.parametrize("output", BAD_OUTPUTS)
 def test_outputs_that_cannot_be_written(refused: Refused, run: Path, call: str, output: str) -> None:
     Path("folder.jsonl").mkdir()
-    write("given.jsonl", '{"id": "1", "text": "we row"}\n')
+    write("given.jsonl", LINE)
     arguments: dict[str, list[object]] = {
         "extract": ["extract", "good.txt"],
         "label": ["label", "good.txt", "--model", run],
@@ -307,7 +308,11 @@ def test_articles_refuses_the_same_outputs(refused: Refused, output: str, messag
     assert message in refused("articles", "good.txt", "--output", output)
 
 
-@pytest.mark.xfail(strict=True, reason="an output that is an input is not refused: the user's own articles are overwritten")
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="an output that is an input is not refused: the user's own articles are overwritten",
+)
 def test_the_output_never_replaces_an_input(refused: Refused) -> None:
     write("mine.jsonl", json.dumps({"id": "a", "text": TEXT}) + "\n")
     assert "mine.jsonl" in refused("extract", "mine.jsonl", "--output", "mine.jsonl")
@@ -384,32 +389,32 @@ def test_a_copy_of_a_run_that_is_whole_is_used(parley: Parley, damaged: Path) ->
 
 
 def test_articles_or_statements_but_not_both_and_not_neither(refused: Refused, run: Path) -> None:
-    write("given.jsonl", '{"id": "1", "text": "we row"}\n')
+    write("given.jsonl", LINE)
     message = refused("label", "good.txt", "--statements", "given.jsonl", "--model", run, "--output", "out.jsonl")
     assert "error: name either articles or --statements FILE, not both" in message
     assert "error: name articles, or --statements FILE" in refused("label", "--model", run, "--output", "out.jsonl")
 
 
-GOOD_LINE = '{"id": "1", "text": "we row"}\n'
-BAD_STATEMENTS = {
-    "no text column in csv": ("s.csv", "id,body\n1,we row\n", "s.csv:2: no 'text'; a statement needs 'id' and 'text' (found 'id', 'body')"),
-    "no text in json": ("s.jsonl", GOOD_LINE + '{"id": "2", "body": "no"}\n', "s.jsonl:2: no 'text'; a statement needs 'id' and 'text'"),
-    "no id": ("s.jsonl", '{"text": "we row"}\n', "s.jsonl:1: no 'id'; a statement needs 'id' and 'text' (found 'text')"),
-    "duplicate id": ("s.jsonl", GOOD_LINE * 2, "s.jsonl:2: the id '1' was used before, at s.jsonl:1"),
+NEEDS = "a statement needs 'id' and 'text' (found"
+BAD_STATEMENTS: dict[str, tuple[str, str | bytes, str]] = {
+    "no text column in csv": ("s.csv", "id,body\n1,we row\n", f"s.csv:2: no 'text'; {NEEDS} 'id', 'body')"),
+    "no text in json": ("s.jsonl", LINE + '{"id": "2", "body": "no"}\n', f"s.jsonl:2: no 'text'; {NEEDS} 'id', 'body')"),
+    "no id": ("s.jsonl", '{"text": "we row"}\n', f"s.jsonl:1: no 'id'; {NEEDS} 'text')"),
+    "duplicate id": ("s.jsonl", LINE * 2, "s.jsonl:2: the id '1' was used before, at s.jsonl:1"),
     "duplicate id in csv": ("s.csv", "id,text\n1,a\n2,b\n1,c\n", "s.csv:4: the id '1' was used before, at s.csv:2"),
-    "broken line": ("s.jsonl", GOOD_LINE + '{"id": "2", "te\n', "s.jsonl:2: not JSON: Unterminated string"),
-    "a list": ("s.jsonl", GOOD_LINE + "[]\n", "s.jsonl:2: a JSON object is needed, not list"),
+    "broken line": ("s.jsonl", LINE + '{"id": "2", "te\n', "s.jsonl:2: not JSON: Unterminated string"),
+    "a list": ("s.jsonl", LINE + "[]\n", "s.jsonl:2: a JSON object is needed, not list"),
     "empty text": ("s.jsonl", '{"id": "1", "text": ""}\n', "s.jsonl:1: no 'text'"),
-    "blank text": ("s.jsonl", GOOD_LINE + '{"id": "2", "text": " \\n"}\n', "s.jsonl:2: statement '2' has no text"),
+    "blank text": ("s.jsonl", LINE + '{"id": "2", "text": " \\n"}\n', "s.jsonl:2: statement '2' has no text"),
     "text is a number": ("s.jsonl", '{"id": "1", "text": 5}\n', "s.jsonl:1: text is int, not a string"),
-    "backward span": ("s.jsonl", '{"id": "1", "text": "a", "cue": [9, 2]}\n', "s.jsonl:1: statement '1': cue [9, 2] is not a range"),
+    "backward span": ("s.jsonl", '{"id": "1", "text": "a", "cue": [9, 2]}\n', "s.jsonl:1: statement '1': cue [9, 2] is not"),
     "half a span": ("s.csv", 'id,text,content\n1,a,"[[1]]"\n', "s.csv:2: a span is [start, end], two whole numbers, not [1]"),
     "empty file": ("s.jsonl", "", "s.jsonl: the file is empty"),
     "empty csv": ("s.csv", "", "s.csv: the file is empty"),
     "not utf-8": ("s.csv", b"id,text\n1,caf\xe9\n", "s.csv: not UTF-8: byte 0xe9 at offset 13"),
     "not parquet": ("s.parquet", "PAR1", "s.parquet: not a readable Parquet file"),
     "unknown ending": ("s.txt", "we row\n", "s.txt: unknown ending '.txt'; statements are read from .jsonl, .csv, .parquet"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("name", "body", "message"), BAD_STATEMENTS.values(), ids=BAD_STATEMENTS.keys())
@@ -434,7 +439,7 @@ def test_the_least_that_statements_need(parley: Parley, run: Path, output: str) 
     assert nothing_half_written()
 
 
-FIELD = "records.Statement and statements.from_dict let any type through in the fields beside id and text"
+FIELD = "statements.from_dict lets any type through in the fields beside id and text"
 SURROGATE = "a lone surrogate reaches the tokenizer (TypeError) or a .csv or .parquet writer (UnicodeEncodeError)"
 
 
@@ -443,7 +448,7 @@ SURROGATE = "a lone surrogate reaches the tokenizer (TypeError) or a .csv or .pa
     [('"cue_text": 5', "out.jsonl"), ('"article": 7', "out.parquet")],
     ids=["a number as cue", "a number as article id"],
 )
-@pytest.mark.xfail(strict=True, raises=Exception, reason=FIELD)
+@pytest.mark.xfail(strict=True, raises=TypeError, reason=FIELD)
 def test_other_fields_of_another_type_do_not_crash(parley: Parley, run: Path, field: str, output: str) -> None:
     write("given.jsonl", '{"id": "1", "text": "we row", ' + field + "}\n")
     status, _, err = parley("label", "--statements", "given.jsonl", "--model", run, "--output", output)
@@ -451,7 +456,7 @@ def test_other_fields_of_another_type_do_not_crash(parley: Parley, run: Path, fi
 
 
 @pytest.mark.parametrize("call", ["label", "statements", "extract"])
-@pytest.mark.xfail(strict=True, raises=Exception, reason=SURROGATE)
+@pytest.mark.xfail(strict=True, raises=(TypeError, UnicodeEncodeError), reason=SURROGATE)
 def test_half_an_emoji_does_not_end_the_run(parley: Parley, run: Path, call: str) -> None:
     lines = ['{"id": "1", "text": "' + DIRECT.replace("lock", "\\ud83d lock") + '"}', json.dumps({"id": "2", "text": TEXT})]
     write("given.jsonl", "\n".join(lines))
@@ -468,10 +473,10 @@ def test_half_an_emoji_does_not_end_the_run(parley: Parley, run: Path, call: str
 
 def test_the_exit_status_reaches_the_shell(here: Path) -> None:
     write("empty.txt", "")
-    for arguments, status in ((["good.txt"], 0), (["empty.txt", "good.txt"], 1), (["nowhere.txt"], 2)):
-        command = [sys.executable, "-m", "pipeline", "extract", *arguments, "--output", "out.jsonl"]
+    for inputs, status in ((["good.txt"], 0), (["empty.txt", "good.txt"], 1), (["nowhere.txt"], 2)):
+        command = [sys.executable, "-m", "pipeline", "articles", *inputs, "--output", "out.jsonl"]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120)
         assert (done.returncode, done.stdout) == (status, ""), done.stderr
         assert "Traceback" not in done.stderr
-        assert [row["text"] for row in rows("out.jsonl")] == SAID
+        assert [row["text"] for row in rows("out.jsonl")] == [TEXT]
     assert nothing_half_written()

@@ -33,7 +33,9 @@ def test_name_is_the_files_and_scientific_notation_is_a_number(config: Path) -> 
 
 
 def test_overrides(config: Path) -> None:
-    loaded = load_config(config, ["training.epochs=3", "seed=7", "training.learning_rate=1e-3", "model.fields=[]", "resume=true"])
+    loaded = load_config(
+        config, ["training.epochs=3", "seed=7", "training.learning_rate=1e-3", "model.fields=[]", "resume=true"]
+    )
     assert (loaded.training.epochs, loaded.seed, loaded.training.learning_rate, loaded.resume) == (3, 7, 1e-3, True)
     assert loaded.model.fields == []
 
@@ -74,7 +76,7 @@ def test_missing_file_lists_the_others(config: Path) -> None:
 @pytest.mark.parametrize("text", ["- a list", "a: [unclosed", "just words"])
 def test_no_mapping(config: Path, text: str) -> None:
     config.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match="not YAML|is a mapping"):
+    with pytest.raises(ConfigError, match=r"not YAML|is a mapping"):
         load_config(config)
 
 
@@ -91,7 +93,12 @@ def test_defaults_never_train_on_gold() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
-    [([], 2, "usage"), (["--help"], 0, "usage"), (["nowhere.yaml"], 2, "no such configuration"), (["configs/smoke.yaml", "sed=1"], 2, "seed")],
+    [
+        ([], 2, "usage"),
+        (["--help"], 0, "usage"),
+        (["nowhere.yaml"], 2, "no such configuration"),
+        (["configs/smoke.yaml", "sed=1"], 2, "seed"),
+    ],
 )
 def test_exit_status_of_the_job(arguments: list[str], status: int, says: str) -> None:
     done = subprocess.run([sys.executable, "train.py", *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60)

@@ -57,7 +57,9 @@ def test_standoff_files_hold_no_text() -> None:
     for line in (ROOT / "labels" / "gold" / "statements.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         assert not {"text", "cue_text", "source_text", "context"} & set(row)
-        assert all(len(str(row[key] or "").split()) < 12 for key in ("speaker", "role", "side") if not isinstance(row[key], list))
+        assert all(
+            len(str(row[key] or "").split()) < 12 for key in ("speaker", "role", "side") if not isinstance(row[key], list)
+        )
 
 
 def test_ids_are_the_article_and_the_span() -> None:
@@ -70,7 +72,11 @@ def test_ids_are_the_article_and_the_span() -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda r: r.update(stance="escalating"), CodebookError, r"statements.jsonl:2: 'escalating' is not a class of 'stance'.*Did you mean"),
+        (
+            lambda r: r.update(stance="escalating"),
+            CodebookError,
+            r"statements.jsonl:2: 'escalating' is not a class of 'stance'.*Did you mean",
+        ),
         (lambda r: r.update(kind="man"), CodebookError, r"statements.jsonl:2: kind 'man'"),
         (lambda r: r.update(content=[[5, 2]]), DataError, r"statements.jsonl:2: .*content \[5, 2\] is not a range"),
         (lambda r: r.update(content=[[0, 99999]]), DataError, r"statements.jsonl:2: .*ends after the text"),
@@ -102,7 +108,7 @@ def test_a_bad_manifest_is_named(labels: Path, change: Change, message: str) -> 
 
 
 def test_missing_set(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="manifest.jsonl does not exist"):
+    with pytest.raises(DataError, match=r"manifest.jsonl does not exist"):
         load_set("none", tmp_path, tmp_path)
 
 
@@ -110,7 +116,7 @@ def test_leaks_are_refused(labels: Path) -> None:
     tiny = load_set("tiny", labels, labels)
     train, test = tiny.split("train"), tiny.split("test")
     guard_against_leaks(train, test)
-    with pytest.raises(DataError, match="leak: .* have the same negotiation"):
+    with pytest.raises(DataError, match=r"leak: .* have the same negotiation"):
         guard_against_leaks(train, train[:1])
 
 
@@ -166,8 +172,14 @@ def test_agreement_command(parley: Callable[..., tuple[int, str, str]]) -> None:
     [
         ("version: 2", "a codebook needs version, tasks"),
         ("[1", "not YAML"),
-        ("version: 2\ntasks: {s: {question: q, classes: [a]}}\nkinds: []\ntypes: []\nobserver: o", "two or more different classes"),
-        ("version: 2\ntasks: {s: {question: q, classes: [a, no]}}\nkinds: []\ntypes: []\nobserver: o", "every class must be a string"),
+        (
+            "version: 2\ntasks: {s: {question: q, classes: [a]}}\nkinds: []\ntypes: []\nobserver: o",
+            "two or more different classes",
+        ),
+        (
+            "version: 2\ntasks: {s: {question: q, classes: [a, no]}}\nkinds: []\ntypes: []\nobserver: o",
+            "every class must be a string",
+        ),
         ("version: 2\ntasks: {s: {question: q, classes: [a, b], lean: [c]}}\nkinds: []\ntypes: []\nobserver: o", "lean"),
     ],
 )

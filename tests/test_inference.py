@@ -108,7 +108,11 @@ def test_model_in_one_place_is_the_model_in_another(run: Path) -> None:
     """A saved model needs no configuration: its vocabulary, fields and temperatures are its own."""
     config = json.loads((run / "model" / "config.json").read_text())
     assert config["fields"] == ["cue_text"]
-    assert config["tasks"][1] == {"name": "outlook", "classes": ["pessimistic", "optimistic", "none"], "lean": ["pessimistic", "optimistic"]}
+    assert config["tasks"][1] == {
+        "name": "outlook",
+        "classes": ["pessimistic", "optimistic", "none"],
+        "lean": ["pessimistic", "optimistic"],
+    }
     assert set(config["temperatures"]) == {"stance", "outlook"}
     assert config["codebook_version"] == 2
 
@@ -129,7 +133,9 @@ def test_label_command_writes_every_format(run: Path, tmp_path: Path, parley: Ca
 
 def test_label_statements_of_others(run: Path, tmp_path: Path, parley: Callable[..., tuple[int, str, str]]) -> None:
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text('{"id": "x", "text": "we offer peace"}\n{"id": "y", "text": "war", "note": "kept out"}\n', encoding="utf-8")
+    source.write_text(
+        '{"id": "x", "text": "we offer peace"}\n{"id": "y", "text": "war", "note": "kept out"}\n', encoding="utf-8"
+    )
     status, _, err = parley("label", "--statements", source, "--output", out, "--model", run)
     assert status == 0, err
     rows = [json.loads(line) for line in out.read_text().splitlines()]

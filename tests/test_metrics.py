@@ -107,7 +107,10 @@ def test_overlap_and_matching() -> None:
 
 def test_extraction_scores_by_hand() -> None:
     scores = ExtractionScores()
-    scores.add([said(0, 10, speaker="The Envoy"), said(20, 30, speaker="Orlan")], [said(0, 9, speaker="envoy"), said(20, 24, speaker="Reva")])
+    scores.add(
+        [said(0, 10, speaker="The Envoy"), said(20, 30, speaker="Orlan")],
+        [said(0, 9, speaker="envoy"), said(20, 24, speaker="Reva")],
+    )
     scores.add([said(0, 10)], [])
     values = {name: e.value for name, e in scores.estimates(Bootstrap(100)).items()}
     assert values["recall@0.8"] == pytest.approx(1 / 3)

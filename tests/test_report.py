@@ -54,7 +54,12 @@ def test_pieces_are_the_text() -> None:
     ]
     pieces = cut(Article("a", "abcdefghijklmnop"), rows)
     assert "".join(p.text for p in pieces) == "abcdefghijklmnop"
-    assert [(p.text, p.kind, p.number) for p in pieces if p.kind] == [("abcd", "content", 1), ("ef", "cue", 1), ("ghi", "content", 1), ("m", "source", 2)]
+    assert [(p.text, p.kind, p.number) for p in pieces if p.kind] == [
+        ("abcd", "content", 1),
+        ("ef", "cue", 1),
+        ("ghi", "content", 1),
+        ("m", "source", 2),
+    ]
 
 
 def test_statements_of_another_text_are_refused() -> None:
@@ -83,6 +88,10 @@ def test_figures_repeat_to_the_byte() -> None:
 
 
 def test_counts_by() -> None:
-    rows = [{"side": "Orlan", "stance": "neutral"}, {"side": "Orlan", "stance": "neutral"}, {"side": None, "stance": "escalatory"}]
+    rows = [
+        {"side": "Orlan", "stance": "neutral"},
+        {"side": "Orlan", "stance": "neutral"},
+        {"side": None, "stance": "escalatory"},
+    ]
     assert plots.counts_by(rows, "side", "stance") == {"Orlan": {"neutral": 2}, "unknown": {"escalatory": 1}}
     assert plots.shorten("a" * 50).endswith("…") and plots.shorten("5$") == r"5\$"

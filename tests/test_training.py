@@ -29,7 +29,14 @@ def weights(folder: Path) -> str:
 
 def test_run_folder_is_what_the_design_says(run: Path) -> None:
     names = {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()}
-    assert names >= {"MANIFEST.json", "config.yaml", "metrics.json", "predictions.jsonl", "README.md", "model/model.safetensors"}
+    assert names >= {
+        "MANIFEST.json",
+        "config.yaml",
+        "metrics.json",
+        "predictions.jsonl",
+        "README.md",
+        "model/model.safetensors",
+    }
     assert set(manifest(run)) == names - {"MANIFEST.json"}
     assert all(sha256_file(run / name) == digest for name, digest in manifest(run).items())
     assert not [n for n in names if n.endswith((".bin", ".pt", ".pth", ".pkl"))]
@@ -51,7 +58,9 @@ def test_the_tiny_model_learned(run: Path) -> None:
     """The tiny set can be told apart by its words: a model that learned beats the majority by far."""
     scores = json.loads((run / "metrics.json").read_text())["scores"]["tiny"]
     for task in ("stance", "outlook"):
-        assert scores["model"]["tasks"][task]["macro_f1"]["value"] > scores["majority"]["tasks"][task]["macro_f1"]["value"] + 0.3
+        assert (
+            scores["model"]["tasks"][task]["macro_f1"]["value"] > scores["majority"]["tasks"][task]["macro_f1"]["value"] + 0.3
+        )
 
 
 def test_predictions_hold_answers_beside_hand_labels(run: Path) -> None:
@@ -70,13 +79,17 @@ def test_model_card(run: Path) -> None:
     assert "Do not use them" in card and "{{" not in card
 
 
-def test_same_seed_same_weights_and_resume_equals_uninterrupted(tmp_path: Path, labels: Path, tiny_encoder: Path, run: Path) -> None:
+def test_same_seed_same_weights_and_resume_equals_uninterrupted(
+    tmp_path: Path, labels: Path, tiny_encoder: Path, run: Path
+) -> None:
     config = write_config(tmp_path, labels, tiny_encoder, epochs=40, save_steps=2, patience=500, max_steps=60)
     whole = train(config, "name=whole", "evaluation.baselines=false")
     assert whole.returncode == 0, whole.stderr
     assert "step 60/60" in whole.stderr and "left" in whole.stderr
 
-    process = subprocess.Popen(train_command(config, "name=cut", "evaluation.baselines=false"), stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(
+        train_command(config, "name=cut", "evaluation.baselines=false"), stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
     work = tmp_path / "runs" / "cut" / "checkpoints"
     deadline = time.monotonic() + 120
     while last_complete_checkpoint(work) is None and time.monotonic() < deadline:

@@ -13,7 +13,7 @@ from pipeline.records import Span
 LONGEST = 20_000  # characters; a longer paragraph is parted at a blank, so that one line of 100 MB cannot stop a run
 WIDEST_WRAP = 130  # a text whose lines are longer than this is not hard-wrapped: each line is a paragraph
 
-_NAMES = r"(?:[^\W\d_][\w.'’-]*,? ?(?:and|und|&)? ?){1,8}"
+_NAMES = r"(?-i:(?:[A-ZÀ-Þ][\w.'’-]*,? ?(?:and|und|&|de|van|von)? ?){1,8})"
 _NOISE = [
     r"\W*(?:related|read|see|also|more|watch|listen|recommended|further|don['’]t miss|most)\b[\w\s]{0,24}[:|>»]",
     r"(?:https?://|www\.)\S+$|\S{25,}$",
@@ -21,7 +21,7 @@ _NOISE = [
     r"(?:in [\w ,]+)?(?:[;|(,].*)?$",
     r"\(?(?:photo|image|picture|credit|caption|file|video|graphic|map|illustration|photograph|screenshot)s?\b"
     r"\s*(?:photo|by|courtesy|credit)?\s*[:/)|]",
-    r".*\b(?:image|photo|photograph|picture|credit)s?: ?\S[^.?!]*$",
+    r".*\b(?:image|photo|photograph|picture|credit)s?: ?\S.{0,60}$",
     r".*(?:©|\(c\) ?(?:19|20)\d\d|copyright|all rights reserved)",
     r"\([^()]{1,60}\)$",
     r"(?:this|the) (?:article|story|report|piece|page|translation|interview) (?:is|was|has|first|appeared|will)\b",

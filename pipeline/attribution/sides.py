@@ -113,4 +113,6 @@ def side_of(kind: str, speaker: str, role: str | None, source: str, places: Plac
         return named
     if kind in ("organisation", "government"):
         return LEADING.sub("", speaker)
-    return places.of_office(description) or (default_codebook().observer if kind == "group" else None)
+    if kind == "group":
+        return default_codebook().observer
+    return places.of_office(description) if kind == "unnamed person" else None
