@@ -4,7 +4,6 @@ Reads the labelled sets, trains, evaluates, and leaves a sealed run folder (docs
 2 the call, the configuration or the data is wrong, 3 stopped by a signal with a complete checkpoint.
 """
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -44,6 +43,7 @@ def run(config: RunConfig) -> Path:
     from pipeline.inference import Labeller
     from pipeline.model import quiet, save
     from pipeline.runfolder import MODEL, WORK, begin, seal
+    from pipeline.statements import to_json
 
     quiet()
     began = time.monotonic()
@@ -80,12 +80,13 @@ def run(config: RunConfig) -> Path:
             "temperatures": trained.model.config.temperatures,
             "history": trained.history,
         },
+        "confidence": config.evaluation.confidence,
         "scores": scores,
         "versions": versions(),
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)
-    write_text(folder / "predictions.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions))
+    write_text(folder / "predictions.jsonl", "".join(to_json(row) + "\n" for row in predictions))
     write_card(folder, config, metrics)
     seal(folder)
     for name, by_model in scores.items():

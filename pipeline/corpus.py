@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.articles import decode, json_lines
+from pipeline.attribution.paragraphs import Paragraph, split_paragraphs
+from pipeline.attribution.sentences import place_of
 from pipeline.codebook import Codebook, default_codebook
 from pipeline.config import DataSection
 from pipeline.errors import CodebookError, DataError
@@ -70,13 +72,16 @@ def load_set(name: str, labels: Path, articles: Path, codebook: Codebook | None 
     _check_splits(described)
     texts = _texts(described, folder, articles)
     examples: dict[str, Example] = {}
+    paragraphs: dict[str, list[Paragraph]] = {}
     for number, row in json_lines(annotations):
         where = f"{annotations}:{number}"
         if str(row.get("article")) not in described:
             raise DataError(f"{where}: article {row.get('article')!r} is not in {manifest}")
         article = texts.get(str(row["article"]))
         if article is not None:
-            example = _example(where, row, article, described[article.id][1], name, codebook)
+            if article.id not in paragraphs:
+                paragraphs[article.id] = split_paragraphs(article.text)
+            example = _example(where, row, article, paragraphs[article.id], described[article.id][1], name, codebook)
             if example.statement.id in examples:
                 raise DataError(f"{where}: a second statement with the content of {example.statement.id!r}")
             examples[example.statement.id] = example
@@ -127,7 +132,13 @@ def _texts(described: Mapping[str, tuple[str, Mapping[str, Any]]], folder: Path,
 
 
 def _example(
-    where: str, row: Mapping[str, Any], article: Article, described: Mapping[str, Any], name: str, codebook: Codebook
+    where: str,
+    row: Mapping[str, Any],
+    article: Article,
+    paragraphs: Sequence[Paragraph],
+    described: Mapping[str, Any],
+    name: str,
+    codebook: Codebook,
 ) -> Example:
     if "text" in row:
         raise DataError(f"{where}: a standoff file holds no text; remove the field 'text'")
@@ -135,7 +146,8 @@ def _example(
         content = [span_of(pair) for pair in row["content"]]
         spans = [span_of(row[key]) if row.get(key) is not None else None for key in SPANS]
         fields = {key: _value(row[key], article) for key in SPEAKER_FIELDS}
-        statement = Statement.cut(article, content, spans[0], spans[1], **fields)
+        paragraph, context = place_of(article.text, paragraphs, min(content).start)
+        statement = Statement.cut(article, content, spans[0], spans[1], **fields, paragraph=paragraph, context=context)
         labels = {task.name: task.classes[task.index(row[task.name])] for task in codebook.tasks.values()}
     except KeyError as error:
         raise DataError(f"{where}: no {error.args[0]!r}") from error

@@ -166,6 +166,7 @@ def evaluate_run(labeller: Labeller, labelled: LabelledSet, split: str, output: 
         {
             "model": labeller.name,
             "sets": {labelled.name: {"fingerprint": labelled.fingerprint, "missing": list(labelled.missing)}},
+            "confidence": bootstrap.confidence,
             "scores": {labelled.name: {"model": scores.to_dict()}},
             "extraction": {labelled.name: {name: e._asdict() for name, e in extraction.items()}},
             "versions": versions(),

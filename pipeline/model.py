@@ -185,7 +185,7 @@ def load(folder: Path) -> tuple[StanceModel, Any]:
             folder, config=config, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot load the model: {str(error).splitlines()[0]}") from error
     wrong = [*report["missing_keys"], *report["mismatched_keys"]]
     if wrong:

@@ -60,8 +60,8 @@ def reliability_figure(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figur
     return figure
 
 
-def scores_figure(task: str, by_model: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Macro-F1 with intervals, the model beside its baselines."""
+def scores_figure(task: str, by_model: Mapping[str, Mapping[str, float]], confidence: float = 0.95) -> Figure:
+    """Macro-F1 with its intervals of `confidence`, the model beside its baselines."""
     figure = Figure(figsize=(4.6, 0.5 * len(by_model) + 0.9))
     axes = figure.subplots()
     names = list(by_model)[::-1]
@@ -72,7 +72,7 @@ def scores_figure(task: str, by_model: Mapping[str, Mapping[str, float]]) -> Fig
         axes.errorbar(s["value"], at, xerr=error, color=INK, capsize=3, linewidth=1)
         axes.text(0.015, at, f"{s['value']:.2f}", va="center", color="white" if name == "model" else INK, fontsize=9)
     axes.set_yticks(range(len(names)), [n.replace("_", " ") for n in names])
-    axes.set(xlim=(0, 1), xlabel="macro-F1, 95% interval", title=task)
+    axes.set(xlim=(0, 1), xlabel=f"macro-F1, {confidence:.0%} interval", title=task)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure

@@ -4,7 +4,6 @@ Nothing in the page is loaded from elsewhere and no script runs in it (its conte
 from an article is escaped by the template engine.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from pipeline import plots
-from pipeline.articles import read_articles
+from pipeline.articles import json_lines, read_articles
 from pipeline.codebook import default_codebook
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import read_json, require_writable, write_text
@@ -78,11 +77,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     if path.suffix != ".jsonl" or not path.is_file():
         raise DataError(f"{path}: the report shows labelled statements from an existing .jsonl file; label with -o FILE.jsonl")
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}:{number}: not JSON: {error.msg}") from error
+    for number, row in json_lines(path):
         missing = [task for task in default_codebook().tasks if task not in row]
         if missing:
             raise DataError(f"{path}:{number}: no {missing[0]!r}: not a labelled statement; this is what `extract` writes")
@@ -96,7 +91,8 @@ def figures(metrics: Mapping[str, Any]) -> dict[str, list[Markup]]:
     for name, by_model in metrics["scores"].items():
         own = by_model["model"]
         parts = [
-            plots.scores_figure(task, {m: s["tasks"][task]["macro_f1"] for m, s in by_model.items()}) for task in own["tasks"]
+            plots.scores_figure(task, {m: s["tasks"][task]["macro_f1"] for m, s in by_model.items()}, metrics["confidence"])
+            for task in own["tasks"]
         ]
         parts += [
             plots.confusion_figure(task, list(scores["classes"]), scores["confusion"]) for task, scores in own["tasks"].items()

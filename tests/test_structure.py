@@ -16,7 +16,8 @@ PACKAGE = ROOT / "pipeline"
 FLOW = [
     "errors", "files", "records", "codebook", "config", "articles", "statements",
     "attribution.lexicon", "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.grammar",
-    "attribution.cues", "attribution.names", "attribution.sides", "attribution.speakers", "attribution.linking", "attribution",
+    "attribution.cues", "attribution.names", "attribution.sides", "attribution.speakers", "attribution.sentences",
+    "attribution.linking", "attribution",
     "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "training", "baselines", "inference",
     "evaluation", "card", "plots", "report", "batch", "cli",
 ]  # fmt: skip

@@ -1,9 +1,10 @@
 """Article → statements: paragraphs, quotation marks, cues, sources, speakers, one step after another."""
 
 from pipeline.attribution.linking import Draft, link
-from pipeline.attribution.paragraphs import split_paragraphs
+from pipeline.attribution.paragraphs import Paragraph, split_paragraphs
 from pipeline.attribution.parse import Parsed, parse
 from pipeline.attribution.quotations import Quotation, find_quotations
+from pipeline.attribution.sentences import place_of
 from pipeline.attribution.speakers import Cast
 from pipeline.records import Article, Span, Statement
 
@@ -19,7 +20,7 @@ class Attributor:
         quotations = find_quotations(article.text, [p.span for p in paragraphs])
         parsed = list(parse(article.text, paragraphs, quotations))
         drafts = link(article.text, _with_statements(parsed), Cast(parsed))
-        return [_statement(article, draft, parsed[draft.paragraph], quotations) for draft in drafts]
+        return [_statement(article, draft, paragraphs, quotations) for draft in drafts]
 
 
 def _with_statements(parsed: list[Parsed]) -> list[Parsed]:
@@ -27,8 +28,9 @@ def _with_statements(parsed: list[Parsed]) -> list[Parsed]:
     return [p for p in parsed if not p.paragraph.heading or p.index == 0]
 
 
-def _statement(article: Article, draft: Draft, parsed: Parsed, quotations: list[Quotation]) -> Statement:
+def _statement(article: Article, draft: Draft, paragraphs: list[Paragraph], quotations: list[Quotation]) -> Statement:
     speaker = draft.speaker
+    paragraph, context = place_of(article.text, paragraphs, draft.content[0].start)
     return Statement.cut(
         article,
         draft.content,
@@ -39,8 +41,8 @@ def _statement(article: Article, draft: Draft, parsed: Parsed, quotations: list[
         role=speaker.role,
         side=speaker.side,
         type=_type(draft.content, quotations),
-        context=_sentence_before(article.text, parsed, draft.content[0].start),
-        paragraph=draft.paragraph,
+        context=context,
+        paragraph=paragraph,
     )
 
 
@@ -51,14 +53,3 @@ def _type(content: list[Span], quotations: list[Quotation]) -> str:
     if not quoted:
         return "indirect"
     return "direct" if quoted >= total - 2 * len(content) else "mixed"
-
-
-def _sentence_before(text: str, parsed: Parsed, start: int) -> str | None:
-    """The sentence that ends before the one that `start` is in, within the paragraph."""
-    previous = None
-    for sentence in parsed.doc.sents:
-        first, last = parsed.spans[sentence.start], parsed.spans[sentence.end - 1]
-        if last.end > start:
-            return previous
-        previous = " ".join(text[first.start : last.end].split())
-    return previous
