@@ -83,7 +83,7 @@ def _hidden(path: Path) -> bool:
 
 def _distinct(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
     """Give files whose ids collide (a.txt beside a.html) their ending, and then their whole path, as an id."""
-    files = list(dict.fromkeys(files))
+    files = list({path.resolve(): (path, name) for path, name in reversed(files)}.values())[::-1]
     times = Counter(name for _, name in files)
     files = [(p, name if times[name] == 1 else f"{name}{p.suffix}") for p, name in files]
     times = Counter(name for _, name in files)
@@ -134,7 +134,8 @@ def _admit(article: Article | Failure, details: Mapping[str, Any], seen: set[str
     seen.add(article.id)
     if not details:
         return article
-    return Article(article.id, article.text, **{k: details.get(k) for k in DETAILS}, origin=article.origin)
+    known = {k: details.get(k) or getattr(article, k) for k in DETAILS}
+    return Article(article.id, article.text, **known, origin=article.origin)
 
 
 def read_manifest(path: Path) -> dict[str, dict[str, Any]]:
@@ -159,7 +160,7 @@ def decode(path: Path) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        guess = from_bytes(raw[:100_000]).best()
+        guess = from_bytes(raw[max(0, error.start - 50_000) : error.start + 50_000]).best()
         hint = f"; it looks like {guess.encoding}: iconv -f {guess.encoding} -t utf-8" if guess else ""
         raise DataError(f"{path}: not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}{hint}") from error
 
@@ -185,6 +186,8 @@ def _lenient_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Fail
             problem = None if isinstance(row, dict) else f"a JSON object is needed, not {type(row).__name__}"
         except json.JSONDecodeError as error:
             problem = f"not JSON: {error.msg} at column {error.colno}; is the line cut off?"
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets 100,000 deep
+            problem = f"not JSON that can be read: {error}"
         yield number, row if problem is None else Failure(f"{path}:{number}", "read", f"{path}:{number}: {problem}")
 
 
@@ -224,6 +227,8 @@ def _read_csv(path: Path, name: str, columns: Columns) -> Iterator[Article | Fai
     _require_column(path, names, columns.text)
     for row in reader:
         yield _from_row(row, f"{path}:{reader.line_num}", f"{name}-{reader.line_num}", columns)
+    if reader.line_num < 2:
+        raise DataError(f"{path}: the table has column names but no row")
 
 
 def _read_parquet(path: Path, name: str, columns: Columns) -> Iterator[Article | Failure]:
@@ -233,13 +238,15 @@ def _read_parquet(path: Path, name: str, columns: Columns) -> Iterator[Article |
     try:
         table = pq.ParquetFile(path)
         _require_column(path, table.schema_arrow.names, columns.text)
-        wanted = [c for c in (columns.id, columns.text, *DETAILS) if c in table.schema_arrow.names]
+        wanted = [c for c in (columns.id, columns.text, "sha256", *DETAILS) if c in table.schema_arrow.names]
         number = 0
         for batch in table.iter_batches(batch_size=256, columns=wanted):
             for row in batch.to_pylist():
                 number += 1
                 yield _from_row(row, f"{path}:row {number}", f"{name}-{number}", columns)
-    except pa.ArrowException as error:
+        if not number:
+            raise DataError(f"{path}: the table has columns but no row")
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 

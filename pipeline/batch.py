@@ -1,12 +1,13 @@
 """Whole corpora: read → attribute → label → write. One bad article never stops or shifts the rest."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pipeline.articles import Columns, Failure, Found, read_found
+from pipeline.articles import DETAILS, Columns, Failure, Found, read_found
 from pipeline.attribution import Attributor
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.files import write_text
 from pipeline.inference import Labeller
 from pipeline.records import Article, Statement
@@ -20,7 +21,7 @@ class Tally:
     """What became of every input: the numbers add up to all of them."""
 
     articles: int = 0
-    statements: int = 0
+    statements: int | None = None  # none where texts were written, not statements
     without: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -32,7 +33,7 @@ class Tally:
 
     def __str__(self) -> str:
         """As the last line of a run says it."""
-        parts = [f"{self.statements} statements from {self.articles} articles"]
+        parts = [f"{'' if self.statements is None else f'{self.statements} statements from '}{self.articles} articles"]
         parts += [f"{len(self.without)} articles without a statement"] if self.without else []
         parts += [f"{len(self.failures)} failed"] if self.failures else []
         parts += [f"{len(self.skipped)} files with other endings passed over"] if self.skipped else []
@@ -56,10 +57,34 @@ def run_articles(
     Raises:
         ConfigError: the output cannot be written.
     """
-    tally = Tally(skipped=[str(p) for p in found.skipped])
+    tally = Tally(statements=0, skipped=[str(p) for p in found.skipped])
     with open_writer(output, labeller.tasks if labeller else ()) as writer:
         for statements in _extracted(read_found(found, columns), tally, advance):
             writer.write(labeller.label_statements(statements) if labeller else statements)
+    _write_failures(output, tally)
+    return tally
+
+
+def run_texts(found: Found, output: str, columns: Columns | None = None) -> Tally:
+    """Write the articles themselves as .jsonl: the texts that every offset points into.
+
+    Raises:
+        ConfigError: the output has another ending or cannot be written.
+    """
+    if output != "-" and Path(output).suffix.lower() != ".jsonl":
+        raise ConfigError(f"{output}: articles are written as .jsonl, or to - for standard output")
+    tally, rows = Tally(skipped=[str(p) for p in found.skipped]), list[str]()
+    for item in read_found(found, columns):
+        if isinstance(item, Failure):
+            tally.failures.append(item)
+            continue
+        details = {name: getattr(item, name) for name in DETAILS if getattr(item, name)}
+        rows.append(to_json({"id": item.id, **details, "sha256": item.sha256, "text": item.text}) + "\n")
+    tally.articles = len(rows)
+    if output == "-":
+        sys.stdout.writelines(rows)
+    else:
+        write_text(Path(output), "".join(rows))
     _write_failures(output, tally)
     return tally
 
@@ -76,7 +101,7 @@ def _extracted(articles: Iterable[Article | Failure], tally: Tally, advance: Adv
                 tally.failures.append(Failure(article.origin or article.id, "attribute", f"{article.origin}: {error}"))
             else:
                 tally.articles += 1
-                tally.statements += len(statements)
+                tally.statements = (tally.statements or 0) + len(statements)
                 if not statements:
                     tally.without.append(article.id)
                 yield statements

@@ -38,27 +38,10 @@ def _version(version: Annotated[bool, typer.Option("--version", help="show the v
 @app.command()
 def articles(inputs: Inputs, output: Output, text_column: TextColumnName = "text", id_column: IdColumnName = "id") -> None:
     """Read articles of any format and write them as .jsonl: the texts that all offsets point into."""
-    from pipeline.articles import Failure, read_found
-    from pipeline.files import require_writable, write_text
-    from pipeline.statements import to_json
+    from pipeline.batch import run_texts
 
-    with _located(inputs, text_column, id_column) as (found, columns):
-        if output != "-":
-            require_writable(Path(output))
-        rows, failures = [], []
-        for item in read_found(found, columns):
-            if isinstance(item, Failure):
-                failures.append(item)
-            else:
-                details = {k: getattr(item, k) for k in ("title", "outlet", "date", "negotiation") if getattr(item, k)}
-                rows.append(to_json({"id": item.id, **details, "sha256": item.sha256, "text": item.text}) + "\n")
-    if output == "-":
-        sys.stdout.writelines(rows)
-    else:
-        write_text(Path(output), "".join(rows))
-    for failure in failures:
-        _say(f"failed: {failure.reason}")
-    raise typer.Exit(1 if failures else 0)
+    with _located(inputs, output, text_column, id_column) as (found, columns):
+        _finish(run_texts(found, output, columns), output)
 
 
 @app.command()
@@ -141,15 +124,19 @@ def report(
 
 
 def _over_articles(inputs: list[Path] | None, output: str, model: Path | None, text_column: str, id_column: str) -> None:
-    from pipeline.batch import failures_path, run_articles
-    from pipeline.files import require_writable
+    from pipeline.batch import run_articles
 
-    with _located(inputs, text_column, id_column) as (found, columns):
-        if output != "-":
-            require_writable(Path(output))
+    with _located(inputs, output, text_column, id_column) as (found, columns):
         labeller = None if model is None else _labeller(model)
         with _progress(len(found.files)) as advance:
             tally = run_articles(found, output, labeller, columns, advance)
+    _finish(tally, output)
+
+
+def _finish(tally: Any, output: str) -> None:
+    """Say what became of the inputs, and end with the exit status that follows from it."""
+    from pipeline.batch import failures_path
+
     _say(str(tally))
     for failure in tally.failures[:10]:
         _say(f"failed: {failure.reason}")
@@ -159,11 +146,12 @@ def _over_articles(inputs: list[Path] | None, output: str, model: Path | None, t
 
 
 @contextmanager
-def _located(inputs: list[Path] | None, text_column: str, id_column: str) -> Iterator[tuple[Any, Any]]:
-    """The article files of a call; `-` is standard input as one plain text."""
+def _located(inputs: list[Path] | None, output: str, text_column: str, id_column: str) -> Iterator[tuple[Any, Any]]:
+    """The article files of a call; `-` is standard input as one plain text. The output must be none of them."""
     import tempfile
 
     from pipeline.articles import Columns, find
+    from pipeline.files import require_writable
 
     if not inputs:
         raise ConfigError("name one or more articles: files or folders")
@@ -173,7 +161,12 @@ def _located(inputs: list[Path] | None, text_column: str, id_column: str) -> Ite
             stdin = Path(folder) / "stdin.txt"
             stdin.write_bytes(sys.stdin.buffer.read())
             paths[paths.index(Path("-"))] = stdin
-        yield find(paths), Columns(text_column, id_column)
+        found = find(paths)
+        if output != "-":
+            if Path(output).resolve() in {path.resolve() for path, _ in found.files}:
+                raise ConfigError(f"{output}: the output is one of the inputs; it would overwrite the articles")
+            require_writable(Path(output))
+        yield found, Columns(text_column, id_column)
 
 
 def _labeller(run: Path) -> Any:

@@ -108,10 +108,15 @@ def encode(
     The configured fields are the first segment, the statement's text the second. A statement that is too long loses the
     end of its text; markup that looks like the tokenizer's own special tokens stays text.
     """
-    before = [" | ".join(filter(None, (getattr(s, f) for f in fields)))[:LONGEST_TEXT] for s in statements]
-    texts = [s.text[:LONGEST_TEXT] for s in statements]
+    before = [_readable(" | ".join(filter(None, (getattr(s, f) for f in fields)))) for s in statements]
+    texts = [_readable(s.text) for s in statements]
     encoded = tokenizer(before, texts, truncation="longest_first", max_length=max_length, split_special_tokens=True)
     return {name: encoded[name] for name in tokenizer.model_input_names if name in encoded}
+
+
+def _readable(text: str) -> str:
+    """What of a text the tokenizer gets: its beginning, without lone surrogates, which are no text to it."""
+    return text[:LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
 
 
 def encoder_folder(encoder: str) -> str:

@@ -24,6 +24,7 @@ from pipeline.records import LabelledStatement, Span, Statement
 ENDINGS = (".jsonl", ".csv", ".parquet")
 FIELDS = tuple(f.name for f in fields(Statement))
 SPANS = ("cue", "source")
+WORDS = {"text", "cue_text", "source_text", "speaker", "kind", "role", "side", "type", "context"}
 SURROGATE = re.compile("[\ud800-\udfff]")
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would run, whatever quotation marks stand before it
 
@@ -52,11 +53,16 @@ def to_json(row: Mapping[str, Any]) -> str:
 
 def to_flat(record: Statement | LabelledStatement) -> dict[str, Any]:
     """The record as flat columns: probabilities become `stance_escalatory` and so on; spans stay lists."""
-    row = to_dict(record)
+    row = {name: _storable(value) for name, value in to_dict(record).items()}
     for task in record.judgements if isinstance(record, LabelledStatement) else ():
         probabilities = row.pop(f"{task}_probabilities")
         row.update({f"{task}_{label}": p for label, p in probabilities.items()})
     return row
+
+
+def _storable(value: Any) -> Any:
+    """A lone surrogate, which no UTF-8 file can hold and .csv and Parquet cannot escape, becomes U+FFFD."""
+    return SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def from_dict(row: Mapping[str, Any], where: str) -> Statement:
@@ -75,8 +81,11 @@ def from_dict(row: Mapping[str, Any], where: str) -> Statement:
         values.update({name: span_of(_unpacked(values[name])) for name in SPANS if name in values})
         if "paragraph" in values:
             values["paragraph"] = int(values["paragraph"])
-        if not isinstance(values["text"], str):
-            raise DataError(f"text is {type(values['text']).__name__}, not a string")
+        if "article" in values:
+            values["article"] = str(values["article"])
+        for name in sorted(WORDS & set(values)):
+            if not isinstance(values[name], str):
+                raise DataError(f"{name} is {type(values[name]).__name__}, not a string")
         return Statement(**values)
     except (DataError, ValueError, TypeError) as error:
         raise DataError(f"{where}: {error}") from error
@@ -134,7 +143,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
         try:
             rows = pq.read_table(path).to_pylist()
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
         yield from ((f"{path}:row {number}", row) for number, row in enumerate(rows, 1))
     else:

@@ -79,6 +79,7 @@ def test_lines_of_an_unwrapped_text_are_paragraphs() -> None:
     long = (
         "The negotiators met again on Tuesday, nine days after the last ferry sailed, and said the gap had shrunk a bit more."
     )
+    long = f"{long} Nobody on the quay believed it."
     assert paragraphs(f"{long}\n{long}") == [long, long]
 
 
