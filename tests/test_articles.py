@@ -474,7 +474,7 @@ def test_the_command_writes_id_title_hash_and_text(tmp_path: Path, parley: Parle
     write(tmp_path / "in" / "plain.txt", AWKWARD["windows line ends"])
     output = tmp_path / "out.jsonl"
     status, out, err = parley("articles", tmp_path / "in", "--output", output)
-    assert (status, out, err) == (0, "", "")
+    assert (status, out, err) == (0, "", "2 articles\n")
     page, plain = (json.loads(line) for line in output.read_text(encoding="utf-8").splitlines())
     assert (page["id"], page["title"], page["outlet"]) == ("page", "Keepers shut the lock", "Quarnholm Post")
     assert FIRST in page["text"] and page["sha256"] == sha256_text(page["text"])

@@ -61,7 +61,8 @@ class Places:
         for paragraph in parsed:
             self.known.update(party for party in parties_in(paragraph.doc.text))
             for token in paragraph.doc:
-                named = token.ent_type_ in ("GPE", "NORP", "LOC", "ORG") or token.pos_ == "PROPN"
+                adjective = token.pos_ == "ADJ" and not token.is_sent_start
+                named = token.ent_type_ in ("GPE", "NORP", "LOC", "ORG") or token.pos_ == "PROPN" or adjective
                 if named and token.text[:1].isupper() and len(token.text) > 3 and token.text not in people:
                     self.counts[_bare(token.text)] += 1
 

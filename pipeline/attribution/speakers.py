@@ -133,6 +133,8 @@ class Cast:
         """
         speaker = self._resolve(tokens, paragraph)
         self.last = speaker
+        if speaker.person and tokens:
+            self.mentions.append(_Mention(paragraph, tokens[0].i, True, speaker.person))
         if speaker.kind in ("organisation", "government", "group"):
             self.bodies.append(speaker)
         return speaker
@@ -183,7 +185,8 @@ class Cast:
         if self.last and self.last.kind == "unnamed person" and not any(m.paragraph == paragraph and m.subject for m in near):
             return self.last
         subjects = [m for m in near if m.subject] or near
-        person = subjects[-1].person if subjects else self.last.person if self.last else None
+        nearest = max(subjects, key=lambda m: (m.paragraph, m.token)) if subjects else None
+        person = nearest.person if nearest else self.last.person if self.last else None
         if person is None:
             return self.last or Speaker(pronoun, "person", None, None)
         person.gender = gender
