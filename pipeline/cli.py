@@ -3,6 +3,7 @@
 Exit status: 0 done; 1 done, but some inputs failed (listed beside the output); 2 the call or the configuration is wrong.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,4 +210,9 @@ def main() -> None:
         app()
     except PipelineError as error:
         _say(f"error: {error}")
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our standard output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a full disk, say; what was half-written is gone
+        _say(f"error: {error.filename or 'output'}: {error.strerror}; nothing was kept")
         sys.exit(2)

@@ -59,9 +59,9 @@ class ModelSection(Section):
 class TrainingSection(Section):
     """The optimisation."""
 
-    epochs: int = Field(default=12, ge=1, le=1000)
+    epochs: int = Field(default=8, ge=1, le=1000)
     batch_size: int = Field(default=16, ge=1, le=4096)
-    learning_rate: Rate = 1e-4
+    learning_rate: Rate = 2e-4
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.1, description="share of the steps")
     class_weights: bool = Field(default=True, description="weigh each class by the inverse of its share")

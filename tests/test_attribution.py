@@ -254,7 +254,9 @@ def test_only_the_pages_own_headline_attributes() -> None:
 )
 def test_spans_are_always_in_the_text(parts: list[str]) -> None:
     text = "".join(parts)
-    for statement in extract(text):
+    found = extract(text)
+    assert len({s.id for s in found}) == len(found)
+    for statement in found:
         assert statement.text == " ".join(" ".join(text[s.start : s.end].split()) for s in statement.content)
         assert (
             statement.cue is None or text[statement.cue.start : statement.cue.end].split() == (statement.cue_text or "").split()

@@ -482,3 +482,18 @@ def test_the_exit_status_reaches_the_shell(here: Path) -> None:
         assert "Traceback" not in done.stderr
         assert [row["text"] for row in rows("out.jsonl")] == [TEXT]
     assert nothing_half_written()
+
+
+def test_a_full_disk_keeps_the_old_output(run: Path, tmp_path: Path, parley: Parley, monkeypatch: pytest.MonkeyPatch) -> None:
+    article, output = tmp_path / "a.txt", tmp_path / "out.jsonl"
+    article.write_text("“We offer peace,” said Mira Tolvan.\n", encoding="utf-8")
+    output.write_text("old\n", encoding="utf-8")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    status, _, err = parley("label", article, "--output", output, "--model", run)
+    assert (status, output.read_text(encoding="utf-8")) == (2, "old\n")
+    assert "No space left on device" in err and "Traceback" not in err
+    assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]

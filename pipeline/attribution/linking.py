@@ -31,8 +31,17 @@ def link(text: str, parsed: Sequence[Parsed], cast: Cast) -> list[Draft]:
         own = _from_acts(text, paragraph, cast)
         _add_loose_quotations(text, paragraph, own, drafts, cast)
         drafts += own
-    drafts = [d for d in drafts if d.content]
-    return sorted(drafts, key=lambda d: d.content[0])
+    return sorted(_apart(drafts), key=lambda d: d.content[0])
+
+
+def _apart(drafts: list[Draft]) -> list[Draft]:
+    """The drafts with no character in two of them: what two cues claim belongs to the first."""
+    taken: list[Span] = []
+    for draft in drafts:
+        near = [s for s in taken if s.end > draft.content[0].start]
+        draft.content = [span for span in draft.content if not any(span.overlaps(s) for s in near)]
+        taken += draft.content
+    return [d for d in drafts if d.content]
 
 
 def _from_acts(text: str, parsed: Parsed, cast: Cast) -> list[Draft]:
