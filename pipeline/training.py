@@ -82,7 +82,7 @@ def fit(
     resume_from = last_complete_checkpoint(work) if config.resume else None
     if resume_from is None and work.exists():
         shutil.rmtree(work)
-    progress = Progress(report)
+    patience = EarlyStoppingCallback(config.training.patience)
     trainer = Trainer(
         model=model,
         args=_arguments(config, work, len(train)),
@@ -92,14 +92,18 @@ def fit(
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_loss_func=_loss([_class_weights(train, t, config.training.class_weights) for t in tasks]),
         compute_metrics=_scores(tasks),
-        callbacks=[EarlyStoppingCallback(config.training.patience), SealCheckpoints(), progress],
+        callbacks=[patience, SealCheckpoints(), Progress(report)],
     )
     trainer.remove_callback(PrinterCallback)
     with _stopping_gently(trainer) as stop:
         if resume_from:
             report(f"resuming from step {resume_from.name.partition('-')[2]}")
         trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    if stop.signal:
+    ended = (
+        trainer.state.global_step >= trainer.state.max_steps
+        or patience.early_stopping_patience_counter >= config.training.patience
+    )
+    if stop.signal and not ended:  # a signal that comes as training ends by itself changes nothing
         raise InterruptedRunError(
             f"stopped by {signal.Signals(stop.signal).name} at step {trainer.state.global_step}; the checkpoint is "
             "complete. Go on with the same command and resume=true"
@@ -274,10 +278,9 @@ class _Stop(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
         if self.signal:
             control.should_save = control.should_training_stop = True
-            control.should_evaluate = False
 
     def on_epoch_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
-        if self.signal:  # an evaluation in the middle of an epoch would change what a resumed run does
+        if self.signal and state.epoch % 1:  # cut off inside the epoch: its evaluation belongs to the resumed run
             control.should_save = control.should_evaluate = False
 
 

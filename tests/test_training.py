@@ -13,10 +13,10 @@ from conftest import ROOT, train_command, write_config
 
 from pipeline.config import load_config
 from pipeline.corpus import load_set
-from pipeline.errors import DataError, ModelError
+from pipeline.errors import DataError, InterruptedRunError, ModelError
 from pipeline.files import sha256_file
 from pipeline.runfolder import identity, manifest, model_folder
-from pipeline.training import _class_weights, _loss, fit, last_complete_checkpoint
+from pipeline.training import _class_weights, _loss, _Stop, fit, last_complete_checkpoint
 
 
 def train(config: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
@@ -106,6 +106,41 @@ def test_same_seed_same_weights_and_resume_equals_uninterrupted(
     assert resumed.returncode == 0, resumed.stderr
     assert "resuming from step" in resumed.stderr
     assert weights(tmp_path / "runs" / "cut") == weights(tmp_path / "runs" / "whole")
+
+
+@pytest.mark.parametrize("save_steps", [None, 2])
+@pytest.mark.parametrize("cut", [1, 4, 6, 7, 8])  # inside an epoch of 4 steps, at its end, at and beside an evaluation
+def test_a_run_cut_anywhere_ends_with_the_same_weights(
+    tmp_path: Path, labels: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, cut: int, save_steps: int | None
+) -> None:
+    from pipeline.codebook import default_codebook
+
+    path = write_config(tmp_path, labels, tiny_encoder, epochs=4, patience=2, save_steps=save_steps)
+    tiny = load_set("tiny", labels, labels)
+
+    def weights_of(work: str, **changes: object) -> dict[str, torch.Tensor]:
+        config = load_config(path).model_copy(update=changes)
+        parts = tiny.split("train"), tiny.split("development")
+        return fit(config, *parts, default_codebook(), tmp_path / work, lambda _: None).model.state_dict()
+
+    whole = weights_of("whole")
+    original = _Stop.on_step_end
+
+    def interrupt(self: _Stop, args: object, state: object, control: object, **rest: object) -> None:
+        if state.global_step == cut:  # type: ignore[attr-defined]
+            self.signal = signal.SIGTERM
+        original(self, args, state, control, **rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_Stop, "on_step_end", interrupt)
+        if (cut, save_steps) == (8, 2):  # patience runs out at this very step: the run is over, not interrupted
+            again = weights_of("cut")
+        else:
+            with pytest.raises(InterruptedRunError, match=f"step {cut};"):
+                weights_of("cut")
+    if (cut, save_steps) != (8, 2):
+        again = weights_of("cut", resume=True)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
 def test_resume_with_another_configuration_is_refused(tmp_path: Path, labels: Path, tiny_encoder: Path) -> None:

@@ -97,7 +97,7 @@ def _clausal_content(parsed: Parsed, token: Any) -> set[int]:
             content |= subtree_of(child)
             if child.dep_ == "ccomp" and child.i < token.i and parsed.quotes[child.i] < 0:
                 content |= _after_parenthesis(token)
-    if not content and token.dep_ in ("parataxis", "ccomp", "advcl", "conj", "dep", "intj") and token.head is not token:
+    if not content and token.dep_ in ("parataxis", "ccomp", "advcl", "conj", "dep", "intj") and token.head != token:
         aside = token.dep_ == "parataxis" or (
             token.dep_ == "ccomp"
             and token.i > token.head.i
@@ -133,14 +133,9 @@ def _right_content(token: Any, cue: list[int]) -> set[int]:
     for child in token.rights:
         if child.i in cue:
             content |= subtree_of(child) - {child.i}
-        elif child.dep_ in (*OBJECTS, *CLAUSES, "prep", "agent") and not is_setting(child):
-            if child.dep_ != "agent":
-                content |= subtree_of(child)
-        elif (
-            child.dep_ in ("nsubj", "advmod", "npadvmod", "punct", "mark", "advcl")
-            and child.dep_ == "advcl"
-            and child.tag_ == "VB"
-        ):
+        elif child.dep_ == "advcl":
+            content |= subtree_of(child) if child.tag_ == "VB" else set()  # "offered to freeze", but not "said, leaving"
+        elif child.dep_ in (*OBJECTS, *CLAUSES, "prep") and not is_setting(child):
             content |= subtree_of(child)
     return content
 
@@ -164,10 +159,10 @@ def _according_to(parsed: Parsed, token: Any) -> Act | None:
         return None
     source = noun_phrase(objects[0])
     phrase = subtree_of(token) | {token.i, to.i}
-    governor = token.head if token.head is not token else token.sent.root
+    governor = token.head if token.head != token else token.sent.root
     while (
         governor.dep_ in ("prep", "pobj", "amod", "dobj", "attr", "npadvmod", "acomp", "nsubj", "compound", "appos")
-        and governor.head is not governor
+        and governor.head != governor
     ):
         governor = governor.head
     content = {t.i for t in governor.subtree} - phrase
@@ -188,7 +183,7 @@ def _state(parsed: Parsed, token: Any) -> Act | None:
         return None
     content: set[int] = set()
     for child in (*token.children, *verb.rights):
-        if child is not token and child.dep_ in ("ccomp", "xcomp", "prep") and child.i > token.i:
+        if child != token and child.dep_ in ("ccomp", "xcomp", "prep") and child.i > token.i:
             content |= subtree_of(child)
     cue = [t.i for t in parsed.doc[min(verb.i, token.i) : token.i + 1] if t.i not in {s.i for s in source}]
     return Act(token.i, cue, [t.i for t in source], _trim(parsed, content), inherited=inherited)

@@ -79,6 +79,8 @@ def subject_of(token: Any) -> tuple[list[Any], int | None]:
         if subject.tag_ in ("WDT", "WP") and token.dep_ == "relcl":
             subject = token.head
         return noun_phrase(subject), None
+    if token.dep_ == "acl" and token.head.dep_ == "ROOT" and not any(c.dep_ == "agent" for c in token.children):
+        return noun_phrase(token.head, without=token), None  # "The minister, Ada Brunn, offered" parsed as a noun phrase
     if token.dep_ in ("conj", "advcl", "xcomp", "pcomp", "acl", "dep", "ccomp") and (
         token.dep_ == "conj" or token.tag_ in ("VBG", "VBN", "VBD", "VBZ", "VBP")
     ):
@@ -101,27 +103,23 @@ def _shared_subject(token: Any) -> tuple[list[Any], int | None]:
                 if subject.tag_ in ("WDT", "WP") and head.dep_ == "relcl":
                     subject = head.head
                 return noun_phrase(subject), None
-        if head.head is head:
+        if head.head == head:
             break
         head = head.head
     return [], None
 
 
-def noun_phrase(head: Any) -> list[Any]:
-    """The tokens that name a source: the head's subtree up to a relative clause or a long aside, without marks at the ends."""
-    kept = []
-    dropped: set[int] = set()
-    for token in head.subtree:
-        if token.head.i in dropped and token is not head:
-            dropped.add(token.i)
-            continue
-        if (token is not head and token.head is head and token.dep_ in ("relcl", "advcl", "parataxis", "ccomp", "conj")) and (
-            token.dep_ != "conj" or token.pos_ in ("VERB", "AUX")
-        ):
-            dropped.add(token.i)
-            continue
-        kept.append(token)
-    kept = _contiguous(kept, head)
+def noun_phrase(head: Any, without: Any = None) -> list[Any]:
+    """The tokens that name a source: the head's subtree with its apposition and relative clause, no marks at the ends.
+
+    Args:
+        without: a verb in the subtree that is the cue, whose own words are no part of the source.
+    """
+    dropped = set() if without is None else subtree_of(without)
+    for child in head.children:
+        if child.dep_ in ("advcl", "parataxis", "ccomp") or (child.dep_ == "conj" and child.pos_ in ("VERB", "AUX")):
+            dropped |= subtree_of(child)
+    kept = _contiguous([t for t in head.subtree if t.i not in dropped], head)
     while kept and (kept[-1].is_punct or kept[-1].dep_ == "cc") and kept[-1].text not in (")", "."):
         kept.pop()
     while kept and kept[0].is_punct:
@@ -131,7 +129,7 @@ def noun_phrase(head: Any) -> list[Any]:
 
 def _contiguous(tokens: list[Any], head: Any) -> list[Any]:
     """The run of neighbouring tokens that holds `head`."""
-    at = next(k for k, t in enumerate(tokens) if t is head or t.i == head.i)
+    at = next(k for k, t in enumerate(tokens) if t.i == head.i)
     left = at
     while left > 0 and tokens[left - 1].i == tokens[left].i - 1:
         left -= 1

@@ -82,7 +82,7 @@ def _can_speak(parsed: Parsed, act: Act) -> bool:
     words = lexicon()
     tokens = [parsed.doc[i] for i in act.source]
     inside = set(act.source)
-    head = next((t for t in tokens if t.head.i not in inside or t.head is t), tokens[-1])
+    head = next((t for t in tokens if t.head.i not in inside or t.head == t), tokens[-1])
     lemma = head.lemma_.lower()
     if head.pos_ == "PRON":
         return head.lower_ in (

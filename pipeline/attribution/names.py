@@ -14,7 +14,7 @@ ASIDE = re.compile(r"\s*(?:,|\(|—|–| - ).*$", re.DOTALL)
 def head_of(tokens: Sequence[Any]) -> Any:
     """The token of a phrase that governs the others."""
     inside = {t.i for t in tokens}
-    return next((t for t in tokens if t.head.i not in inside or t.head is t), tokens[-1])
+    return next((t for t in tokens if t.head.i not in inside or t.head == t), tokens[-1])
 
 
 def core_of(tokens: Sequence[Any]) -> str:
