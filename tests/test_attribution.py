@@ -131,6 +131,7 @@ CASES = [
     ("Mira Tolvan accused the council of bad faith.", "Mira Tolvan", "accused", "the council of bad faith", "indirect"),
     ("Mira Tolvan hailed the accord.", "Mira Tolvan", "hailed", "the accord", "indirect"),
     ("Mira Tolvan called for a ceasefire.", "Mira Tolvan", "called for", "a ceasefire", "indirect"),
+    ("Mira Tolvan called on Reva to wait.", "Mira Tolvan", "called on", "Reva to wait", "indirect"),
     ("Mira Tolvan does not believe that a deal is near.", "Mira Tolvan", "does not believe", "that a deal is near", "indirect"),
     ("Mira Tolvan is confident that a deal is near.", "Mira Tolvan", "is confident", "that a deal is near", "indirect"),
     ("The minister's warning that talks would fail shocked many.", None, "warning", "that talks would fail", "indirect"),
@@ -198,6 +199,7 @@ def test_joint_sources_make_one_statement() -> None:
         ("Ukrainian officials said that it was late.", "group", "Ukraine"),
         ("NATO said that it would answer.", "organisation", "NATO"),
         ("Analysts said that it was late.", "group", "observer"),
+        ("Mira Tolvan's Ukrainian office said that it was late.", "organisation", "Ukraine"),
         ("Pavel Drunic, a former German ambassador, said that it was late.", "person", "observer"),
     ],
 )

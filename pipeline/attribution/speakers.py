@@ -197,12 +197,12 @@ class Cast:
         head = head_of(tokens)
         for entity in entities_in(tokens):
             root = entity.root
-            beside = root.head == head and root.dep_ in ("appos", "compound", "flat", "nmod")
+            beside = root.head == head and root.dep_ == "appos"  # "Mira Tolvan's office" names a body, not her
             if entity.label_ == "PERSON" and (root == head or beside or head in list(entity) or head.dep_ == "appos"):
                 return self._meet(list(entity))
         for token in reversed(tokens):
             known = self._known(token)
-            if known and (token == head or token.head == head or token.dep_ == "appos") and not parties_in(token.text):
+            if known and (token == head or token.dep_ == "appos") and not parties_in(token.text):
                 return known
         run = name_run(tokens, head)
         if not run or parties_in(" ".join(t.text for t in run)):
