@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT
 
 from pipeline import Article, Labeller
+from pipeline.errors import ModelError
 from pipeline.model import encode, load
 from pipeline.records import Statement
 
@@ -155,8 +155,10 @@ def test_evaluate_command(run: Path, labels: Path, tmp_path: Path, parley: Calla
     assert (status, "manifest.jsonl does not exist" in err) == (2, True)
 
 
-def test_embedded_encoder_is_the_published_one() -> None:
-    from pipeline.model import encoder_folder
+def test_embedded_encoder_must_be_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import model
 
-    assert (Path(encoder_folder("embedded")) / "model.safetensors").is_file()
-    assert ROOT.is_dir()
+    assert (Path(model.encoder_folder("embedded")) / "model.safetensors").is_file()
+    monkeypatch.setattr(model, "sha256_file", lambda _: "0" * 64)
+    with pytest.raises(ModelError, match=r"damaged or not the published ones: .*model\.safetensors"):
+        model.encoder_folder("embedded")

@@ -73,12 +73,9 @@ def subject_of(token: Any) -> tuple[list[Any], int | None]:
             if quoted and any(c.dep_ in SUBJECTS for c in token.children)
             else ([], None)
         )
-    subjects = [c for c in token.children if c.dep_ in SUBJECTS and c.dep_ != "csubj"]
-    if subjects:
-        subject = subjects[0]
-        if subject.tag_ in ("WDT", "WP") and token.dep_ == "relcl":
-            subject = token.head
-        return noun_phrase(subject), None
+    own = _own_subject(token)
+    if own:
+        return own, None
     if token.dep_ == "acl" and token.head.dep_ == "ROOT" and not any(c.dep_ == "agent" for c in token.children):
         return noun_phrase(token.head, without=token), None  # "The minister, Ada Brunn, offered" parsed as a noun phrase
     if token.dep_ in ("conj", "advcl", "xcomp", "pcomp", "acl", "dep", "ccomp") and (
@@ -86,6 +83,14 @@ def subject_of(token: Any) -> tuple[list[Any], int | None]:
     ):
         return _shared_subject(token)
     return [], None
+
+
+def _own_subject(verb: Any) -> list[Any]:
+    """The noun phrase of a verb's own subject; of "who" in a relative clause, the noun that it stands for."""
+    subject = next((c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass")), None)
+    if subject is None:
+        return []
+    return noun_phrase(verb.head if subject.tag_ in ("WDT", "WP") and verb.dep_ == "relcl" else subject)
 
 
 def _shared_subject(token: Any) -> tuple[list[Any], int | None]:
@@ -97,12 +102,9 @@ def _shared_subject(token: Any) -> tuple[list[Any], int | None]:
                 own, further = subject_of(head)
                 if own or further is not None:
                     return [], head.i
-            subjects = [c for c in head.children if c.dep_ in SUBJECTS and c.dep_ != "csubj"]
-            if subjects:
-                subject = subjects[0]
-                if subject.tag_ in ("WDT", "WP") and head.dep_ == "relcl":
-                    subject = head.head
-                return noun_phrase(subject), None
+            subject = _own_subject(head)
+            if subject:
+                return subject, None
         if head.head == head:
             break
         head = head.head

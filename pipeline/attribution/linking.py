@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 
 from pipeline.attribution.cues import Act, find_acts
 from pipeline.attribution.lexicon import lexicon
+from pipeline.attribution.names import head_of
 from pipeline.attribution.parse import Parsed
 from pipeline.attribution.speakers import Cast, Speaker
 from pipeline.records import Span
 
+SPEAKING = frozenset(
+    "he she they who some many others both his her their it its neither everyone nobody most several all".split()  # noqa: SIM905
+)
 ENOUGH = 4  # words that a quotation without a cue needs to be speech rather than a quoted term
 
 
@@ -79,33 +83,10 @@ def _can_speak(parsed: Parsed, act: Act) -> bool:
     """Whether the source is somebody or some body; "the plan", "the move" and "it" in "it seems" are not."""
     if not act.source:
         return True
-    words = lexicon()
-    tokens = [parsed.doc[i] for i in act.source]
-    inside = set(act.source)
-    head = next((t for t in tokens if t.head.i not in inside or t.head == t), tokens[-1])
+    words, head = lexicon(), head_of([parsed.doc[i] for i in act.source])
     lemma = head.lemma_.lower()
     if head.pos_ == "PRON":
-        return head.lower_ in (
-            "he",
-            "she",
-            "they",
-            "who",
-            "some",
-            "many",
-            "others",
-            "both",
-            "his",
-            "her",
-            "their",
-            "it",
-            "its",
-            "neither",
-            "everyone",
-            "nobody",
-            "most",
-            "several",
-            "all",
-        )
+        return head.lower_ in SPEAKING
     if head.pos_ == "PROPN" or head.ent_type_ in ("PERSON", "ORG", "GPE", "NORP"):
         return head.ent_type_ not in ("DATE", "TIME", "MONEY", "PERCENT", "EVENT")
     known = words.people | words.bodies | words.governments | words.documents | words.outlets
