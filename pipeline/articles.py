@@ -156,13 +156,17 @@ def decode(path: Path) -> str:
     Raises:
         DataError: the bytes are not UTF-8; the message has the offset and a guess at the real encoding.
     """
-    raw = path.read_bytes()
+    return decode_bytes(path.read_bytes(), str(path))
+
+
+def decode_bytes(raw: bytes, origin: str) -> str:
+    """As `decode`, for bytes that were read already; `origin` starts the message."""
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         guess = from_bytes(raw[max(0, error.start - 50_000) : error.start + 50_000]).best()
         hint = f"; it looks like {guess.encoding}: iconv -f {guess.encoding} -t utf-8" if guess else ""
-        raise DataError(f"{path}: not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}{hint}") from error
+        raise DataError(f"{origin}: not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}{hint}") from error
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -171,14 +175,19 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         DataError: a line is not a JSON object (file:line).
     """
-    for number, row in _lenient_json_lines(path):
+    yield from json_lines_of(decode(path), str(path))
+
+
+def json_lines_of(text: str, origin: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """As `json_lines`, for a text that was read already; `origin` starts the message."""
+    for number, row in _lenient_json_lines(text, origin):
         if isinstance(row, Failure):
             raise DataError(row.reason)
         yield number, row
 
 
-def _lenient_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Failure]]:
-    for number, line in enumerate(decode(path).split("\n"), 1):
+def _lenient_json_lines(text: str, origin: str) -> Iterator[tuple[int, dict[str, Any] | Failure]]:
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -188,7 +197,7 @@ def _lenient_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Fail
             problem = f"not JSON: {error.msg} at column {error.colno}; is the line cut off?"
         except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets 100,000 deep
             problem = f"not JSON that can be read: {error}"
-        yield number, row if problem is None else Failure(f"{path}:{number}", "read", f"{path}:{number}: {problem}")
+        yield number, row if problem is None else Failure(f"{origin}:{number}", "read", f"{origin}:{number}: {problem}")
 
 
 def _read_text(path: Path, name: str, columns: Columns) -> Iterator[Article]:
@@ -211,7 +220,7 @@ def _read_html(path: Path, name: str, columns: Columns) -> Iterator[Article]:
 
 def _read_jsonl(path: Path, name: str, columns: Columns) -> Iterator[Article | Failure]:
     count = 0
-    for number, row in _lenient_json_lines(path):
+    for number, row in _lenient_json_lines(decode(path), str(path)):
         count += 1
         yield row if isinstance(row, Failure) else _from_row(row, f"{path}:{number}", f"{name}-{number}", columns)
     if not count:

@@ -14,10 +14,10 @@ from transformers import set_seed
 
 from pipeline.codebook import Codebook
 from pipeline.config import ModelSection
-from pipeline.corpus import Example
 from pipeline.metrics import Indices
 from pipeline.model import create, encode
 from pipeline.records import Statement
+from pipeline.standoff import Example
 
 Predict = Callable[[Sequence[Statement]], dict[str, Indices]]
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline import __version__
+from pipeline import __version__, label_commands
 from pipeline.errors import ConfigError, PipelineError
 
 DEFAULT_RUN = Path("runs/default")
@@ -27,6 +27,8 @@ Output = Annotated[str, typer.Option("--output", "-o", help="a file: .jsonl, .cs
 Run = Annotated[Path, typer.Option("--model", "-m", help="a run folder of train.py")]
 TextColumnName = Annotated[str, typer.Option(help="the column of a table that holds the text")]
 IdColumnName = Annotated[str, typer.Option(help="the column of a table that holds the id")]
+
+app.add_typer(label_commands.app)
 
 
 @app.callback(invoke_without_command=True)
@@ -106,7 +108,7 @@ def agreement(
     """Agreement between the label passes of a set: alpha, kappa, F1 of each class, with intervals."""
     from pipeline.agreement import agreement_of, read_passes
 
-    for scores in agreement_of(read_passes(labels / set_name / "statements.jsonl")):
+    for scores in agreement_of(read_passes(labels / set_name)):
         typer.echo(str(scores))
 
 

@@ -7,43 +7,33 @@ A set is a folder under labels/ with `manifest.jsonl` (its articles: id, sha256,
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.articles import decode, json_lines
 from pipeline.attribution.paragraphs import Paragraph, split_paragraphs
-from pipeline.attribution.sentences import place_of
 from pipeline.codebook import Codebook, default_codebook
 from pipeline.config import DataSection
-from pipeline.errors import CodebookError, DataError
+from pipeline.errors import DataError, PipelineError
 from pipeline.files import sha256_file, sha256_text
-from pipeline.records import Article, Statement
-from pipeline.statements import SPANS, span_of
+from pipeline.records import Article
+from pipeline.standoff import MANIFEST, STATEMENTS, Example, overlapping, read_example, read_marks
 
 SPLITS = ("train", "development", "test")
-SPEAKER_FIELDS = ("speaker", "kind", "role", "side", "type")
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A hand-labelled statement: `labels` has one class for each task of the codebook."""
-
-    statement: Statement
-    labels: Mapping[str, str]
-    hard: bool
-    article: str
-    negotiation: str
-    split: str
-    set: str
+NEEDED = ("id", "sha256", "negotiation", "split", "file")
+Refuse = Callable[[PipelineError], None]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledSet:
-    """One labelled set. `missing` names the articles whose texts were not found; their statements are left out."""
+    """One labelled set. `manifest` has its articles' rows as they stand in the file; `missing` names the articles whose
+    texts were not found: their statements are left out.
+    """
 
     name: str
+    manifest: tuple[Mapping[str, Any], ...]
     articles: Mapping[str, Article]
     examples: tuple[Example, ...]
     missing: tuple[str, ...]
@@ -54,61 +44,76 @@ class LabelledSet:
         return [e for e in self.examples if e.split == name]
 
 
-def load_set(name: str, labels: Path, articles: Path, codebook: Codebook | None = None) -> LabelledSet:
+def _raise(error: PipelineError) -> None:
+    raise error
+
+
+def load_set(name: str, labels: Path, articles: Path, codebook: Codebook | None = None, refuse: Refuse = _raise) -> LabelledSet:
     """Read the set `name` and join it to its texts, looked for beside its manifest and then under `articles`.
 
+    Args:
+        refuse: gets every error of a row. By default the first is raised; a checker collects them, and the row is left out.
+
     Raises:
-        DataError: a file is missing or malformed (file:line), a text's hash differs, a span does not fit its text, or a
-            negotiation stands in two splits.
+        DataError: a file is missing or malformed (file:line), a text's hash differs, a span does not fit its text, two
+            statements overlap, a pair is not one, or a negotiation stands in two splits.
         CodebookError: a label, kind or type is not in the codebook (file:line).
     """
     codebook = codebook or default_codebook()
     folder = labels / name
-    manifest, annotations = folder / "manifest.jsonl", folder / "statements.jsonl"
+    manifest, annotations = folder / MANIFEST, folder / STATEMENTS
     for path in (manifest, annotations):
         if not path.is_file():
             raise DataError(f"labelled set {name!r}: {path} does not exist")
-    described = {str(row.get("id")): (f"{manifest}:{n}", row) for n, row in json_lines(manifest)}
-    _check_splits(described)
-    texts = _texts(described, folder, articles)
-    examples: dict[str, Example] = {}
-    paragraphs: dict[str, list[Paragraph]] = {}
-    for number, row in json_lines(annotations):
-        where = f"{annotations}:{number}"
-        if str(row.get("article")) not in described:
-            raise DataError(f"{where}: article {row.get('article')!r} is not in {manifest}")
-        article = texts.get(str(row["article"]))
-        if article is not None:
-            if article.id not in paragraphs:
-                paragraphs[article.id] = split_paragraphs(article.text)
-            example = _example(where, row, article, paragraphs[article.id], described[article.id][1], name, codebook)
-            if example.statement.id in examples:
-                raise DataError(f"{where}: a second statement with the content of {example.statement.id!r}")
-            examples[example.statement.id] = example
-    fingerprint = hashlib.sha256(f"{sha256_file(manifest)}{sha256_file(annotations)}".encode()).hexdigest()
+    described = _described(manifest, refuse)
+    texts = dict(_texts(described, folder, articles, refuse))
+    examples: dict[str, tuple[str, Example]] = {}
+    for where, example in _examples(annotations, described, texts, name, codebook, refuse):
+        if example.statement.id in examples:
+            before = examples[example.statement.id][0]
+            refuse(DataError(f"{where}: a second statement with the content of {example.statement.id!r}, at {before}"))
+        else:
+            examples[example.statement.id] = where, example
+    _check_overlaps(list(examples.values()), refuse)
     missing = tuple(i for i in described if i not in texts)
-    return LabelledSet(name, texts, tuple(examples.values()), missing, fingerprint)
+    if not missing:
+        _check_pairs(list(examples.values()), refuse)
+    fingerprint = hashlib.sha256(f"{sha256_file(manifest)}{sha256_file(annotations)}".encode()).hexdigest()
+    rows = tuple(row for _, row in described.values())
+    return LabelledSet(name, rows, texts, tuple(e for _, e in examples.values()), missing, fingerprint)
 
 
-def _check_splits(described: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
+def _described(manifest: Path, refuse: Refuse) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """The articles of a manifest: id → (file:line, row)."""
+    described: dict[str, tuple[str, Mapping[str, Any]]] = {}
     split_of: dict[str, tuple[str, str]] = {}
-    for where, row in described.values():
-        for key in ("id", "sha256", "negotiation", "split", "file"):
-            if not isinstance(row.get(key), str) or not row[key]:
-                raise DataError(f"{where}: no {key!r}; a manifest line needs id, sha256, negotiation, split and file")
+    for number, row in json_lines(manifest):
+        where = f"{manifest}:{number}"
+        lacking = next((key for key in NEEDED if not isinstance(row.get(key), str) or not row[key]), None)
+        if lacking:
+            refuse(DataError(f"{where}: no {lacking!r}; a manifest line needs {', '.join(NEEDED)}"))
+            continue
         if row["split"] not in SPLITS:
-            raise DataError(f"{where}: split {row['split']!r} is not one of {', '.join(SPLITS)}")
+            refuse(DataError(f"{where}: split {row['split']!r} is not one of {', '.join(SPLITS)}"))
         first, at = split_of.setdefault(row["negotiation"], (row["split"], where))
         if first != row["split"]:
-            raise DataError(
-                f"{where}: negotiation {row['negotiation']!r} is in {row['split']!r} here and in {first!r} at {at}; "
-                "a negotiation belongs to one split, or scores flatter"
+            refuse(
+                DataError(
+                    f"{where}: negotiation {row['negotiation']!r} is in {row['split']!r} here and in {first!r} at {at}; "
+                    "a negotiation belongs to one split, or scores flatter"
+                )
             )
+        if row["id"] in described:
+            refuse(DataError(f"{where}: the id {row['id']!r} was used before, at {described[row['id']][0]}"))
+            continue
+        described[row["id"]] = where, row
+    return described
 
 
-def _texts(described: Mapping[str, tuple[str, Mapping[str, Any]]], folder: Path, root: Path) -> dict[str, Article]:
+def _texts(
+    described: Mapping[str, tuple[str, Mapping[str, Any]]], folder: Path, root: Path, refuse: Refuse
+) -> Iterator[tuple[str, Article]]:
     tables: dict[Path, dict[str, str]] = {}
-    found: dict[str, Article] = {}
     for identity, (where, row) in described.items():
         path = next((p for p in (folder / row["file"], root / row["file"]) if p.is_file()), None)
         if path is None:
@@ -122,48 +127,72 @@ def _texts(described: Mapping[str, tuple[str, Mapping[str, Any]]], folder: Path,
         if text is None:
             continue
         if sha256_text(text) != row["sha256"]:
-            raise DataError(
-                f"{where}: {path} does not hold the text that was annotated (sha256 {sha256_text(text)[:12]}…, "
-                f"not {row['sha256'][:12]}…); its offsets would be wrong"
+            refuse(
+                DataError(
+                    f"{where}: {path} does not hold the text that was annotated (sha256 {sha256_text(text)[:12]}…, "
+                    f"not {row['sha256'][:12]}…); its offsets would be wrong"
+                )
             )
+            continue
         details = {k: row.get(k) for k in ("title", "outlet", "date", "negotiation")}
-        found[identity] = Article(identity, text, **details, origin=str(path))
-    return found
+        yield identity, Article(identity, text, **details, origin=str(path))
 
 
-def _example(
-    where: str,
-    row: Mapping[str, Any],
-    article: Article,
-    paragraphs: Sequence[Paragraph],
-    described: Mapping[str, Any],
+def _examples(
+    annotations: Path,
+    described: Mapping[str, tuple[str, Mapping[str, Any]]],
+    texts: Mapping[str, Article],
     name: str,
     codebook: Codebook,
-) -> Example:
-    if "text" in row:
-        raise DataError(f"{where}: a standoff file holds no text; remove the field 'text'")
-    try:
-        content = [span_of(pair) for pair in row["content"]]
-        spans = [span_of(row[key]) if row.get(key) is not None else None for key in SPANS]
-        fields = {key: _value(row[key], article) for key in SPEAKER_FIELDS}
-        paragraph, context = place_of(article.text, paragraphs, min(content).start)
-        statement = Statement.cut(article, content, spans[0], spans[1], **fields, paragraph=paragraph, context=context)
-        labels = {task.name: task.classes[task.index(row[task.name])] for task in codebook.tasks.values()}
-    except KeyError as error:
-        raise DataError(f"{where}: no {error.args[0]!r}") from error
-    except (DataError, ValueError, TypeError) as error:
-        raise DataError(f"{where}: {error}") from error
-    except CodebookError as error:
-        raise CodebookError(f"{where}: {error}") from error
-    for key, known in (("kind", codebook.kinds), ("type", codebook.types)):
-        if fields[key] not in known:
-            raise CodebookError(f"{where}: {key} {fields[key]!r} is not one of {', '.join(known)}")
-    return Example(statement, labels, bool(row.get("hard")), article.id, described["negotiation"], described["split"], name)
+    refuse: Refuse,
+) -> Iterator[tuple[str, Example]]:
+    paragraphs: dict[str, list[Paragraph]] = {}
+    for number, row in json_lines(annotations):
+        where = f"{annotations}:{number}: {row.get('id') or 'no id'}"
+        identity = str(row.get("article"))
+        if identity not in described:
+            refuse(DataError(f"{where}: article {row.get('article')!r} is not in {annotations.parent / MANIFEST}"))
+            continue
+        article = texts.get(identity)
+        try:
+            if article is None:
+                read_marks(where, row, codebook)
+                continue
+            if identity not in paragraphs:
+                paragraphs[identity] = split_paragraphs(article.text)
+            yield where, read_example(where, row, article, paragraphs[identity], described[identity][1], name, codebook)
+        except PipelineError as error:
+            refuse(error)
 
 
-def _value(value: Any, article: Article) -> str | None:
-    """A field's text; a long one is kept as a span, so that a standoff file never holds the article's words."""
-    return " ".join(span_of(value).of(article.text).split()) if isinstance(value, list) else value
+def _check_overlaps(examples: Sequence[tuple[str, Example]], refuse: Refuse) -> None:
+    by_article: dict[str, list[tuple[str, Example]]] = defaultdict(list)
+    for where, example in examples:
+        by_article[example.article].append((where, example))
+    for inside in by_article.values():
+        places = {e.statement.id: where for where, e in inside}
+        for left, right in overlapping([e.statement for _, e in inside]):
+            refuse(
+                DataError(
+                    f"{places[right.id]}: the content of {right.id!r} overlaps that of {left.id!r}, at {places[left.id]}; "
+                    "what was said belongs to one statement"
+                )
+            )
+
+
+def _check_pairs(examples: Sequence[tuple[str, Example]], refuse: Refuse) -> None:
+    pairs: dict[str, list[tuple[str, Example]]] = defaultdict(list)
+    for where, example in examples:
+        if example.pair is not None:
+            pairs[example.pair].append((where, example))
+    for name, members in pairs.items():
+        where, first = members[0]
+        if len(members) != 2:
+            refuse(DataError(f"{where}: pair {name!r} has {len(members)} statements; a pair has two"))
+        elif members[1][1].labels == first.labels:
+            refuse(DataError(f"{where}: the statements of pair {name!r} have the same labels; the edit should flip one"))
+        elif members[1][1].split != first.split:
+            refuse(DataError(f"{where}: the statements of pair {name!r} stand in two splits"))
 
 
 def guard_against_leaks(train: Sequence[Example], scored: Iterable[Example]) -> None:

@@ -12,7 +12,7 @@ from pipeline import __version__
 from pipeline.baselines import Predict, fit_baselines
 from pipeline.codebook import Codebook, Task
 from pipeline.config import RunConfig
-from pipeline.corpus import Example, LabelledSet
+from pipeline.corpus import LabelledSet
 from pipeline.errors import ConfigError
 from pipeline.extraction import score_extraction
 from pipeline.files import write_json, write_text
@@ -25,8 +25,10 @@ from pipeline.metrics import (
     expected_calibration_error,
     reliability,
     score_joint,
+    score_pairs,
     score_task,
 )
+from pipeline.standoff import Example
 from pipeline.statements import to_dict, to_json
 
 LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "scikit-learn", "spacy", "numpy")
@@ -34,12 +36,13 @@ LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "scikit-learn", "s
 
 @dataclass(frozen=True, slots=True)
 class SetScores:
-    """The scores of one model or baseline on one set."""
+    """The scores of one model or baseline on one set; `pairs` only for the tasks that flip in contrast pairs of the set."""
 
     statements: int
     articles: int
     tasks: Mapping[str, TaskScores]
     joint: Estimate
+    pairs: Mapping[str, Estimate]
     calibration: Mapping[str, Mapping[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -49,6 +52,7 @@ class SetScores:
             "articles": self.articles,
             "tasks": {name: scores.to_dict() for name, scores in self.tasks.items()},
             "joint": self.joint._asdict(),
+            "pairs": {name: estimate._asdict() for name, estimate in self.pairs.items()},
             "calibration": {name: dict(values) for name, values in self.calibration.items()},
         }
 
@@ -67,11 +71,14 @@ def score(
 ) -> SetScores:
     """Scores of predictions on a set; intervals come from resampling its articles."""
     truth, groups = truth_of(examples, tasks), [e.article for e in examples]
+    names = [e.pair for e in examples]
+    pairs = {t.name: score_pairs(truth[t.name], predicted[t.name], names, groups, bootstrap) for t in tasks}
     return SetScores(
         len(examples),
         len(set(groups)),
         {t.name: score_task(t.name, t.classes, truth[t.name], predicted[t.name], groups, bootstrap) for t in tasks},
         score_joint(truth, predicted, groups, bootstrap),
+        {name: estimate for name, estimate in pairs.items() if estimate is not None},
         calibration or {},
     )
 
@@ -110,15 +117,8 @@ def prediction_rows(examples: Sequence[Example], labelled: Labelled) -> list[dic
     for example, answer in zip(examples, labelled, strict=True):
         row = to_dict(answer)
         row |= {f"true_{task}": label for task, label in example.labels.items()}
-        rows.append(
-            {
-                **row,
-                "set": example.set,
-                "split": example.split,
-                "negotiation": example.negotiation,
-                "hard": example.hard,
-            }
-        )
+        known = {name: getattr(example, name) for name in ("set", "split", "negotiation", "hard", "pair")}
+        rows.append(row | known)
     return rows
 
 
@@ -177,4 +177,5 @@ def evaluate_run(labeller: Labeller, labelled: LabelledSet, split: str, output: 
     lines = [f"{labelled.name} {split}: {scores.statements} statements of {scores.articles} articles, {labeller.name}"]
     lines += [f"  {t.task}: accuracy {t.accuracy}, macro-F1 {t.macro_f1}" for t in scores.tasks.values()]
     lines += [f"  both right: {scores.joint}"]
+    lines += [f"  contrast pairs, {name}, both members right: {estimate}" for name, estimate in scores.pairs.items()]
     return lines + [f"  extraction, {name}: {estimate}" for name, estimate in extraction.items()]

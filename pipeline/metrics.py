@@ -148,6 +148,27 @@ def score_joint(
     return bootstrap.estimate(counts, lambda c: _ratio(c[..., 1], c.sum(-1)))
 
 
+def score_pairs(
+    truth: Indices, predicted: Indices, pairs: Sequence[str | None], groups: Sequence[str], bootstrap: Bootstrap
+) -> Estimate | None:
+    """The share of contrast pairs with both members right, of the pairs whose members differ in truth (Gardner et al. 2020).
+
+    `pairs` names each statement's pair, or None; a pair counts for the group of its first member. None: no such pair.
+    """
+    members: dict[str, list[int]] = {}
+    for i, name in enumerate(pairs):
+        if name is not None:
+            members.setdefault(name, []).append(i)
+    flipped = [m for m in members.values() if len({int(truth[i]) for i in m}) > 1]
+    if not flipped:
+        return None
+    names = {name: i for i, name in enumerate(dict.fromkeys(groups[m[0]] for m in flipped))}
+    counts = np.zeros((len(names), 2), dtype=np.int64)
+    for m in flipped:
+        counts[names[groups[m[0]]], int(all(truth[i] == predicted[i] for i in m))] += 1
+    return bootstrap.estimate(counts, lambda c: _ratio(c[..., 1], c.sum(-1)))
+
+
 def expected_calibration_error(confidences: Values, right: NDArray[np.bool_], bins: int = 10) -> float:
     """Mean gap between confidence and accuracy over equal-width bins, weighted by their sizes (Guo et al. 2017)."""
     return sum(size * abs(mean - share) for mean, share, size in reliability(confidences, right, bins)) / len(right)

@@ -32,11 +32,11 @@ from transformers import (
 from pipeline.calibration import fit_temperature
 from pipeline.codebook import Codebook, Task
 from pipeline.config import RunConfig
-from pipeline.corpus import Example
 from pipeline.errors import DataError, InterruptedRunError, ModelError
 from pipeline.files import read_json, sha256_file, write_json
 from pipeline.metrics import TaskF1
 from pipeline.model import StanceModel, create, encode
+from pipeline.standoff import Example
 
 SEAL = "COMPLETE.json"
 Reporter = Callable[[str], None]
@@ -167,6 +167,7 @@ def _arguments(config: RunConfig, work: Path, examples: int) -> TrainingArgument
         report_to="none",
         seed=config.seed,
         data_seed=config.seed,
+        train_sampling_strategy="group_by_length",  # less padding: an epoch takes half the time
         dataloader_pin_memory=torch.cuda.is_available(),
         **every,
     )

@@ -75,15 +75,19 @@ def test_ids_are_the_article_and_the_span() -> None:
         (
             lambda r: r.update(stance="escalating"),
             CodebookError,
-            r"statements.jsonl:2: 'escalating' is not a class of 'stance'.*Did you mean",
+            r"statements.jsonl:2: train-0:\S+: 'escalating' is not a class of 'stance'.*Did you mean",
         ),
-        (lambda r: r.update(kind="man"), CodebookError, r"statements.jsonl:2: kind 'man'"),
-        (lambda r: r.update(content=[[5, 2]]), DataError, r"statements.jsonl:2: .*content \[5, 2\] is not a range"),
-        (lambda r: r.update(content=[[0, 99999]]), DataError, r"statements.jsonl:2: .*ends after the text"),
-        (lambda r: r.update(content=[[0, "9"]]), DataError, r"statements.jsonl:2: a span is \[start, end\]"),
-        (lambda r: r.pop("outlook"), DataError, r"statements.jsonl:2: no 'outlook'"),
-        (lambda r: r.update(text="words"), DataError, r"statements.jsonl:2: a standoff file holds no text"),
-        (lambda r: r.update(article="gone"), DataError, r"statements.jsonl:2: article 'gone' is not in"),
+        (lambda r: r.update(kind="man"), CodebookError, r"statements.jsonl:2: train-0:\S+: kind 'man'"),
+        (
+            lambda r: r.update(content=[[5, 2]]),
+            DataError,
+            r"statements.jsonl:2: train-0:\S+: .*content \[5, 2\] is not a range",
+        ),
+        (lambda r: r.update(content=[[0, 99999]]), DataError, r"statements.jsonl:2: train-0:\S+: .*ends after the text"),
+        (lambda r: r.update(content=[[0, "9"]]), DataError, r"statements.jsonl:2: train-0:\S+: a span is \[start, end\]"),
+        (lambda r: r.pop("outlook"), DataError, r"statements.jsonl:2: train-0:\S+: no 'outlook'"),
+        (lambda r: r.update(text="words"), DataError, r"statements.jsonl:2: train-0:\S+: a standoff file holds no text"),
+        (lambda r: r.update(article="gone"), DataError, r"statements.jsonl:2: train-0:\S+: article 'gone' is not in"),
     ],
 )
 def test_a_bad_row_is_named(labels: Path, change: Change, error: type[Exception], message: str) -> None:
@@ -147,16 +151,24 @@ def test_agreement_by_hand(tmp_path: Path) -> None:
     pairs = [("escalatory", "escalatory")] * 4 + [("neutral", "neutral")] * 3 + [("conciliatory", "neutral")]
     path = tmp_path / "statements.jsonl"
     rows = [
-        {"article": f"a{i % 3}", "passes": {"a": {"stance": a, "outlook": "none"}, "b": {"stance": b, "outlook": "none"}}}
+        {
+            "id": str(i),
+            "article": f"a{i % 3}",
+            "passes": {"a": {"stance": a, "outlook": "none"}, "b": {"stance": b, "outlook": "none"}},
+        }
         for i, (a, b) in enumerate(pairs)
     ]
     path.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
-    stance, outlook = agreement_of(read_passes(path))
+    stance, outlook = agreement_of(read_passes(tmp_path))
     # Krippendorff's alpha by its formula: n = 16 values, of which 8 escalatory, 7 neutral, 1 conciliatory; 2 disagreeing pairs
     expected = 1 - (16 - 1) * 2 / (16 * 16 - (64 + 49 + 1))
     assert stance.alpha.value == pytest.approx(expected)
-    assert stance.same == pytest.approx(7 / 8)
-    assert stance.class_f1 == pytest.approx({"escalatory": 1.0, "conciliatory": 0.0, "neutral": 6 / 7})
+    assert stance.same.value == pytest.approx(7 / 8)
+    assert {name: f1.value for name, f1 in stance.class_f1.items()} == pytest.approx(
+        {"escalatory": 1.0, "conciliatory": 0.0, "neutral": 6 / 7}
+    )
+    assert stance.kappa.value == pytest.approx((7 / 8 - 28 / 64) / (1 - 28 / 64))
+    assert stance.readers == ("a", "b")
     assert stance.alpha.low <= stance.alpha.value <= stance.alpha.high
     assert outlook.alpha.value == 1.0
 
@@ -164,7 +176,7 @@ def test_agreement_by_hand(tmp_path: Path) -> None:
 def test_agreement_command(parley: Callable[..., tuple[int, str, str]]) -> None:
     status, out, _ = parley("agreement", "--set", "gold", "--labels", ROOT / "labels")
     assert status == 0
-    assert "stance: n 1" in out and "outlook: n 1" in out
+    assert "stance, a and b: n 132" in out and "outlook, a and b: n 132" in out
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,10 @@ FLOW = [
     "attribution.lexicon", "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.grammar",
     "attribution.cues", "attribution.names", "attribution.sides", "attribution.speakers", "attribution.sentences",
     "attribution.linking", "attribution",
-    "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "training", "baselines", "inference",
-    "evaluation", "card", "plots", "report", "batch", "cli",
+    "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "training", "baselines",
+    "inference", "evaluation", "card", "plots", "report", "batch",
+    "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
+    "labelling.doccano", "labelling.prodigy", "labelling.exchange", "labelling", "label_commands", "cli",
 ]  # fmt: skip
 
 
