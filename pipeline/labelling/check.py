@@ -83,7 +83,7 @@ def _quotes(labelled: LabelledSet, labels: Path) -> Iterator[str]:
 
 def _lacking_classes(labelled: LabelledSet, labels: Path, codebook: Codebook) -> Iterator[str]:
     """A set that is trained on must have every class in its training split, or nothing can be learned of it."""
-    train = labelled.split("train")
+    train = [] if labelled.missing else labelled.split("train")
     for task in codebook.tasks.values() if train else ():
         for label in task.classes:
             if not any(e.labels[task.name] == label for e in train):

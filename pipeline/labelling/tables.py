@@ -72,7 +72,7 @@ def classes_by(field: str, labels: Path, name: str, codebook: Codebook) -> Table
 
 def _value(field: str, article: Mapping[str, Any], statement: Mapping[str, Any]) -> str:
     if field == "year":
-        return str(article.get("date") or "unknown")[:4]
+        return str(article["date"])[:4] if article.get("date") else "unknown"
     value = statement.get(field, article.get(field))
     return "unknown" if value is None else str(value)
 

@@ -1,0 +1,321 @@
+"""Labels to an annotation tool and back: nothing changes on the way, and what is not finished is refused as a whole."""
+
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from conftest import SHARED
+
+from pipeline.codebook import default_codebook
+from pipeline.corpus import load_set
+from pipeline.errors import CodebookError, ConfigError, DataError, PipelineError
+from pipeline.labelling.exchange import Tool, export, import_labels, sheets_of_articles, sheets_of_set
+from pipeline.labelling.label_studio import interface
+from pipeline.labelling.markup import labels_of
+from pipeline.records import Article, Span, Statement
+from pipeline.standoff import MANIFEST, STATEMENTS
+
+ROOT = Path(__file__).parents[1]
+CODEBOOK = default_codebook()
+TOOLS = list(Tool)
+Parley = Callable[..., tuple[int, str, str]]
+
+
+def output_for(tool: Tool, folder: Path) -> Path:
+    return folder / ("exported" if tool is Tool.doccano else "exported.json")
+
+
+def exported(name: str, labels: Path, tool: Tool, folder: Path) -> Path:
+    path = output_for(tool, folder)
+    export(sheets_of_set(load_set(name, labels, SHARED)), tool, path, CODEBOOK)
+    return path
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("name", ["dispatches", "contrast", "gold", "news"])
+def test_a_set_comes_back_as_it_went(name: str, tool: Tool, tmp_path: Path) -> None:
+    if name in ("gold", "news") and not SHARED.is_dir():
+        pytest.skip("the articles of this set are not here (../shared)")
+    path = exported(name, ROOT / "labels", tool, tmp_path)
+    made = import_labels(path, tool, tmp_path / "back", CODEBOOK)
+    for file in (MANIFEST, STATEMENTS):
+        assert (tmp_path / "back" / file).read_bytes() == (ROOT / "labels" / name / file).read_bytes()
+    assert set(made.annotators) == {"a", "b", "adjudicated"}
+    assert made.dropped == 0
+
+
+# One article, marked by two annotators, as each tool would export it: a split quotation, a cue, a source.
+TEXT = "📰 Zurab Kell wrote: “We are ready,” he said, “to talk again.” Nobody answered."
+REGIONS = {
+    "c1": (TEXT.index("“We"), TEXT.index(" he said"), "conciliatory / none"),
+    "c2": (TEXT.index("“to"), TEXT.index(" Nobody"), "continued"),
+    "q": (TEXT.index("wrote"), TEXT.index("wrote") + 5, "cue"),
+    "s": (TEXT.index("Zurab"), TEXT.index(" wrote"), "source: person"),
+}
+LINKS = [("c1", "c2"), ("q", "c1"), ("c1", "s")]  # one of them was drawn the other way round
+
+
+def label_studio_export(folder: Path, units: str = "characters") -> Path:
+    def at(start: int, end: int) -> dict:
+        said = TEXT[start:end]
+        if units == "UTF-16":
+            start, end = (len(TEXT[:n].encode("utf-16-le")) // 2 for n in (start, end))
+        return {"start": start, "end": end, "text": said}
+
+    def annotation(email: str) -> dict:
+        result = [
+            {"id": i, "from_name": "mark", "to_name": "text", "type": "labels", "value": at(a, b) | {"labels": [label]}}
+            for i, (a, b, label) in REGIONS.items()
+        ]
+        start, end, _ = REGIONS["c1"]
+        result.append({"id": "c1", "from_name": "side", "type": "textarea", "value": at(start, end) | {"text": ["Kellia"]}})
+        result.append({"id": "c1", "from_name": "hard", "type": "choices", "value": at(start, end) | {"choices": ["hard"]}})
+        result += [{"type": "relation", "from_id": a, "to_id": b, "direction": "right"} for a, b in LINKS]
+        return {"id": 7, "completed_by": {"id": 1, "email": email}, "was_cancelled": False, "result": result}
+
+    task = {
+        "id": 12,
+        "data": {"text": TEXT, "article": {"id": "kell"}},
+        "annotations": [annotation(e) for e in ("ana@x.org", "ben")],
+    }
+    path = folder / "export.json"
+    path.write_text("[\n" + json.dumps(task) + "\n]", encoding="utf-8")
+    return path
+
+
+def doccano_export(folder: Path) -> Path:
+    numbers = {name: n for n, name in enumerate(REGIONS, 40)}
+    row = {
+        "id": 3, "text": TEXT, "article": {"id": "kell"}, "Comments": [],
+        "entities": [{"id": numbers[i], "label": x, "start_offset": a, "end_offset": b} for i, (a, b, x) in REGIONS.items()],
+        "relations": [{"id": n, "from_id": numbers[a], "to_id": numbers[b], "type": "x"} for n, (a, b) in enumerate(LINKS)],
+    }  # fmt: skip
+    path = folder / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("ana@x.org", "ben"):
+            archive.writestr(f"{name}.jsonl", json.dumps(row) + "\n")
+    return path
+
+
+def prodigy_export(folder: Path) -> Path:
+    spans = {i: {"start": a, "end": b, "label": label} for i, (a, b, label) in REGIONS.items()}
+    relations = [{"head": 0, "child": 0, "head_span": spans[a], "child_span": spans[b], "label": "x"} for a, b in LINKS]
+    task = {"text": TEXT, "article": {"id": "kell"}, "spans": list(spans.values()), "relations": relations, "answer": "accept"}
+    path = folder / "export.jsonl"
+    path.write_text("".join(json.dumps(task | {"_annotator_id": a}) + "\n" for a in ("ana@x.org", "ben")), encoding="utf-8")
+    return path
+
+
+MAKERS = {Tool.label_studio: label_studio_export, Tool.doccano: doccano_export, Tool.prodigy: prodigy_export}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_fresh_labels_become_a_set_to_train_on(tool: Tool, tmp_path: Path) -> None:
+    folder = tmp_path / "labels" / "mine"
+    import_labels(MAKERS[tool](tmp_path), tool, folder, CODEBOOK, "kell-talks", "train")
+    mine = load_set("mine", tmp_path / "labels", tmp_path / "nowhere")
+    (example,) = mine.examples
+    s = example.statement
+    assert mine.articles["kell"].text == TEXT
+    assert s.text == "“We are ready,” “to talk again.”"
+    assert (s.cue_text, s.source_text, s.speaker, s.kind, s.type) == ("wrote", "Zurab Kell", "Zurab Kell", "person", "direct")
+    assert example.labels == {"stance": "conciliatory", "outlook": "none"}
+    assert (example.negotiation, example.split) == ("kell-talks", "train")
+    assert example.passes == {"ana@x.org": example.labels, "ben": example.labels}
+    if tool is Tool.label_studio:
+        assert (s.side, example.hard) == ("Kellia", True)
+
+
+def test_label_studio_may_count_in_utf16(tmp_path: Path) -> None:
+    path = label_studio_export(tmp_path, "UTF-16")
+    import_labels(path, Tool.label_studio, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
+    assert load_set("mine", tmp_path, tmp_path).examples[0].statement.source_text == "Zurab Kell"
+
+
+def edited(path: Path, old: str, new: str) -> Path:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            '"was_cancelled": false',
+            '"was_cancelled": true',
+            r"export.json:2: task 'kell', annotation of 'ana@x.org' was skipped",
+        ),
+        ('"from_id": "c1", "to_id": "c2"', '"from_id": "c1", "to_id": "gone"', r"export.json:2: .*no region 'gone' any more"),
+        ("conciliatory / none", "friendly / none", r"'friendly' is not a class of 'stance'"),
+        ("conciliatory / none", "conciliatory", r"export.json:2: .*region 'c1'.*not a label of this project"),
+        ("conciliatory / none", "statement", r"export.json:2: .*region 'c1'.*waits for its classes"),
+        ('"to_id": "c1"', '"to_id": "s"', r"a relation ties content to cue, source or rest"),
+        (
+            ', {"type": "relation", "from_id": "q", "to_id": "c1", "direction": "right"}',
+            "",
+            r"region 'q', 'cue' .*belongs to no",
+        ),
+        ('"text": "wrote"', '"text": "sang"', r"region 'q' says 'sang', but the text has 'wrote'"),
+        ('"id": "kell"', '"id": "kell", "sha256": "00"', r"not the one that was exported"),
+        (
+            '"conciliatory / none"',
+            '"neutral / none"',
+            r"annotators differ on 1 statements: kell:\S+ \(ana@x.org: neutral / none, ben: con",
+        ),
+        ('"email": "ben"', '"email": "ana@x.org"', r"a second annotation by 'ana@x.org'"),
+        ('"data": {"text"', '"data": {"txt"', r"export.json:2: a task has no 'data' with a 'text'"),
+        ("\n]", "", r"export.json:2: not JSON"),
+        ("[\n", "", r"export.json:1: not a Label Studio export"),
+    ],
+)
+def test_what_is_wrong_in_a_label_studio_export_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = edited(label_studio_export(tmp_path), old, new)
+    with pytest.raises((DataError, CodebookError), match=message):
+        import_labels(path, Tool.label_studio, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
+    assert not (tmp_path / "mine").exists()
+    assert not list(tmp_path.glob(".mine*"))
+
+
+@pytest.mark.parametrize("answer", ["ignore", "reject"])
+def test_a_prodigy_task_that_was_not_accepted_is_refused(tmp_path: Path, answer: str) -> None:
+    path = edited(prodigy_export(tmp_path), '"accept"', f'"{answer}"')
+    with pytest.raises(DataError, match=rf"export.jsonl:1: article 'kell' of 'ana@x.org' was answered '{answer}'"):
+        import_labels(path, Tool.prodigy, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
+
+
+def test_a_relation_to_a_deleted_region_is_refused_by_each_tool(tmp_path: Path) -> None:
+    path = prodigy_export(tmp_path)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[0]["spans"].pop(1)
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    with pytest.raises(DataError, match=r"export.jsonl:1: .*there is no region '\d+-\d+ continued' any more"):
+        import_labels(path, Tool.prodigy, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
+    folder = tmp_path / "doccano"
+    with zipfile.ZipFile(doccano_export(tmp_path)) as archive:
+        row = json.loads(archive.read("ben.jsonl"))
+    folder.mkdir()
+    row["entities"].pop(1)
+    (folder / "ben.jsonl").write_text(json.dumps(row))
+    with pytest.raises(DataError, match=r"ben.jsonl:1: article 'kell' of 'ben': .*there is no region '41' any more"):
+        import_labels(folder, Tool.doccano, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
+
+
+def test_an_adjudicated_reading_decides(tmp_path: Path) -> None:
+    path = label_studio_export(tmp_path)
+    (task,) = json.loads(path.read_text(encoding="utf-8"))
+    third = json.loads(json.dumps(task["annotations"][0]))
+    third["completed_by"] = {"email": "adjudicated@annotator.invalid"}
+    third["result"].append(
+        {"id": "c1", "from_name": "note", "type": "textarea", "value": {"text": ["rule 2: readiness is the news"]}}
+    )
+    task["annotations"][1]["result"][0]["value"]["labels"] = ["escalatory / none"]
+    path.write_text(json.dumps([*[task | {"annotations": [*task["annotations"], third]}]]), encoding="utf-8")
+    import_labels(path, Tool.label_studio, tmp_path / "mine", CODEBOOK, "kell-talks", "test")
+    (example,) = load_set("mine", tmp_path, tmp_path).examples
+    assert example.labels["stance"] == "conciliatory"
+    assert example.passes["ben"] == {"stance": "escalatory", "outlook": "none"}
+    assert example.note == "rule 2: readiness is the news"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "train"}, "has no negotiation; give it with --negotiation"),
+        ({"negotiation": "n"}, r"has no split; give it with --split train\|development\|test"),
+        ({"negotiation": "n", "split": "dev"}, "split 'dev' is not one of"),
+    ],
+)
+def test_negotiation_and_split_are_needed(tmp_path: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        import_labels(label_studio_export(tmp_path), Tool.label_studio, tmp_path / "mine", CODEBOOK, **options)
+
+
+def test_an_existing_set_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ConfigError, match="exists; name a new folder"):
+        import_labels(label_studio_export(tmp_path), Tool.label_studio, tmp_path / "mine", CODEBOOK, "n", "train")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_what_is_no_export_is_said(tmp_path: Path, tool: Tool) -> None:
+    with pytest.raises(ConfigError, match="no such export"):
+        import_labels(tmp_path / "none.json", tool, tmp_path / "mine", CODEBOOK)
+    for content in ("", "[]", "{}", '{"a": 1}', "\x00", "[1]", '[{"data": {"text": "x"}}]', "[" * 100_000):
+        path = tmp_path / "odd.jsonl"
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(PipelineError, match=r"odd\.jsonl"):
+            import_labels(path, tool, tmp_path / "mine", CODEBOOK, "n", "train")
+    (tmp_path / "odd.zip").write_bytes(b"PK no zip")
+    with pytest.raises(DataError, match="not a zip file"):
+        import_labels(tmp_path / "odd.zip", Tool.doccano, tmp_path / "mine", CODEBOOK)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_an_id_cannot_lead_out_of_the_set(tmp_path: Path) -> None:
+    path = edited(label_studio_export(tmp_path), '"id": "kell"', '"id": "../../etc/kell"')
+    import_labels(path, Tool.label_studio, tmp_path / "labels" / "mine", CODEBOOK, "n", "train")
+    assert [p.name for p in (tmp_path / "labels" / "mine" / "articles").iterdir()] == ["etc-kell.txt"]
+    assert load_set("mine", tmp_path / "labels", tmp_path).articles["../../etc/kell"].text == TEXT
+
+
+def test_proposals_wait_for_classes(tmp_path: Path) -> None:
+    article = Article("kell", TEXT, title="Kell writes")
+    found = Statement.cut(article, [Span(*REGIONS["c1"][:2])], speaker="Zurab Kell", kind="person", type="direct")
+    path = tmp_path / "tasks.json"
+    written = export(sheets_of_articles([article], [found]), Tool.label_studio, path, CODEBOOK)
+    (task,) = json.loads(path.read_text(encoding="utf-8"))
+    assert task["annotations"] == []
+    assert task["data"]["title"] == "Kell writes"
+    assert task["predictions"][0]["result"][0]["value"]["labels"] == ["statement"]
+    assert [p.name for p in written] == ["tasks.json", "tasks.xml"]
+    with pytest.raises(DataError, match="no annotation in it"):
+        import_labels(path, Tool.label_studio, tmp_path / "mine", CODEBOOK, "n", "train")
+    with pytest.raises(DataError, match="articles that were not named: kell"):
+        list(sheets_of_articles([], [found]))
+
+
+def test_the_interface_offers_every_label() -> None:
+    tree = ElementTree.fromstring(interface(CODEBOOK))
+    assert [label.get("value") for label in tree.iter("Label")] == labels_of(CODEBOOK)
+    assert len(labels_of(CODEBOOK)) == 9 + 2 + 5 + 1
+    assert {area.get("name") for area in tree.iter("TextArea")} == {"speaker", "role", "side", "note", "pair"}
+
+
+def test_prodigy_regions_are_whole_tokens(tmp_path: Path) -> None:
+    path = exported("dispatches", ROOT / "labels", Tool.prodigy, tmp_path)
+    for line in path.read_text(encoding="utf-8").splitlines()[:9]:
+        task = json.loads(line)
+        tokens = task["tokens"]
+        assert "".join(t["text"] + " " * t["ws"] for t in tokens) == task["text"]
+        assert [t["id"] for t in tokens] == list(range(len(tokens)))
+        for span in task["spans"]:
+            assert tokens[span["token_start"]]["start"] == span["start"]
+            assert tokens[span["token_end"]]["end"] == span["end"]
+
+
+def test_commands(tmp_path: Path, parley: Parley, labels: Path) -> None:
+    article = tmp_path / "kell.txt"
+    article.write_text(TEXT, encoding="utf-8")
+    found = tmp_path / "statements.jsonl"
+    assert parley("extract", article, "--output", found)[0] == 0
+    status, _, err = parley(
+        "labels", "export", article, "--statements", found, "--tool", "label-studio", "-o", tmp_path / "t.json"
+    )
+    assert status == 0, err
+    assert re.search(r"wrote .*t\.json\nwrote .*t\.xml", err)
+    status, _, err = parley("labels", "export", "--set", "tiny", "--labels", labels, "--tool", "doccano", "-o", tmp_path / "d")
+    assert status == 0, err
+    assert sorted(p.name for p in (tmp_path / "d").iterdir()) == ["a.jsonl", "adjudicated.jsonl", "b.jsonl"]
+    status, _, err = parley("labels", "import", tmp_path / "d", "--tool", "doccano", "-o", labels / "again")
+    assert status == 0, err
+    assert "50 statements of 10 articles, by a, adjudicated, b" in err
+    status, _, err = parley("labels", "export", "--tool", "prodigy", "-o", tmp_path / "p.jsonl")
+    assert status == 2 and "name either articles" in err
+    status, _, err = parley("labels", "import", tmp_path / "d", "--tool", "dockano", "-o", labels / "x")
+    assert status == 2
