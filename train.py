@@ -51,7 +51,7 @@ def run(config: RunConfig) -> Path:
     sets = read_sets(config.data, codebook)
     for labelled in sets:
         if labelled.missing:
-            say(f"{labelled.name}: not found under {config.data.articles}: {', '.join(labelled.missing)}")
+            say(f"{labelled.lacking} (looked for under {config.data.articles})")
     examples = [e for s in sets if s.name in config.data.sets for e in s.examples]
     train = sample([e for e in examples if e.split == "train"], config.data.fraction, config.seed)
     development = [e for e in examples if e.split == "development"]

@@ -92,7 +92,7 @@ def evaluate(
 
     labelled = load_set(set_name, labels, texts)
     if labelled.missing:
-        _say(f"{set_name}: {len(labelled.missing)} articles not found under {texts}: {', '.join(labelled.missing)}")
+        _say(f"{labelled.lacking} (looked for under {texts})")
     if not labelled.split(split):
         raise ConfigError(f"{set_name} has no {split} statements whose articles were found; nothing to score")
     result = evaluate_run(_labeller(model), labelled, split, output, resamples)

@@ -43,6 +43,12 @@ class LabelledSet:
         """The examples of one split."""
         return [e for e in self.examples if e.split == name]
 
+    @property
+    def lacking(self) -> str:
+        """What is missing, in one line; empty where nothing is."""
+        named = ", ".join(self.missing[:5]) + (", ..." if len(self.missing) > 5 else "")
+        return f"{self.name}: {len(self.missing)} of {len(self.manifest)} texts not found: {named}" if self.missing else ""
+
 
 def _raise(error: PipelineError) -> None:
     raise error

@@ -19,6 +19,7 @@ from pipeline.metrics import (
     macro_f1,
     reliability,
     score_joint,
+    score_pairs,
     score_task,
 )
 from pipeline.records import Span, Statement
@@ -75,6 +76,18 @@ def test_joint_needs_every_task() -> None:
     truth = {"a": np.array([0, 0, 1, 1]), "b": np.array([0, 1, 0, 1])}
     predicted = {"a": np.array([0, 0, 1, 0]), "b": np.array([0, 1, 1, 1])}
     assert score_joint(truth, predicted, ["x", "x", "y", "y"], Bootstrap(100)).value == 0.5
+
+
+def test_a_pair_is_right_when_both_members_are() -> None:
+    truth = np.array([0, 1, 0, 1, 2, 2, 1])
+    predicted = np.array([0, 1, 0, 0, 2, 2, 1])
+    pairs = ["p", "p", "q", "q", "same", "same", None]  # the third pair does not differ in this task
+    articles = ["x", "y", "x", "y", "x", "y", "x"]
+    found = score_pairs(truth, predicted, pairs, articles, Bootstrap(100))
+    assert found is not None
+    assert found.value == 0.5
+    assert score_pairs(truth, truth, pairs, articles, Bootstrap(100)) == (1.0, 1.0, 1.0)
+    assert score_pairs(truth, predicted, [None] * 7, articles, Bootstrap(100)) is None
 
 
 def test_calibration_error_by_hand() -> None:
