@@ -97,8 +97,11 @@ def test_readme_names_every_command() -> None:
     from pipeline.cli import app
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in get_command(app).commands:  # type: ignore[attr-defined]
+    guide = (ROOT / "docs/labelling.md").read_text(encoding="utf-8")
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
         assert f"parley {name}" in readme or f"pipeline {name}" in readme, name
+        for inner in getattr(command, "commands", ()):
+            assert f"parley {name} {inner}" in guide, inner
 
 
 def test_direct_dependencies_are_pinned() -> None:
