@@ -206,11 +206,14 @@ def test_a_relation_to_a_deleted_region_is_refused_by_each_tool(tmp_path: Path) 
         import_labels(folder, Tool.doccano, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
 
 
-def test_an_adjudicated_reading_decides(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "how", [{"completed_by": {"email": "adjudicated@annotator.invalid"}}, {"completed_by": 4, "ground_truth": True}]
+)
+def test_an_adjudicated_reading_decides(tmp_path: Path, how: dict[str, object]) -> None:
     path = label_studio_export(tmp_path)
     (task,) = json.loads(path.read_text(encoding="utf-8"))
     third = json.loads(json.dumps(task["annotations"][0]))
-    third["completed_by"] = {"email": "adjudicated@annotator.invalid"}
+    third.update(how)
     third["result"].append(
         {"id": "c1", "from_name": "note", "type": "textarea", "value": {"text": ["rule 2: readiness is the news"]}}
     )

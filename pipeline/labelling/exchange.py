@@ -17,11 +17,10 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.files import require_writable, sha256_text, write_text
 from pipeline.labelling import doccano, label_studio, prodigy
 from pipeline.labelling.label_studio import PROPOSAL
-from pipeline.labelling.markup import Mark, Sheet, to_marks, to_sheet
+from pipeline.labelling.markup import ADJUDICATED, Mark, Sheet, to_marks, to_sheet
 from pipeline.records import Article, Statement
 from pipeline.standoff import Example, overlapping, to_row, write_set
 
-ADJUDICATED = "adjudicated"  # the annotator whose labels are final
 LISTED = 10  # differences that a message names
 
 
@@ -236,5 +235,5 @@ def _require_agreement(where: str, readings: Mapping[str, Mapping[str, Mark]], i
         more = f" and {len(open_ones) - LISTED} more" if len(open_ones) > LISTED else ""
         raise DataError(
             f"{where}: annotators differ on {len(open_ones)} statements: {'; '.join(open_ones[:LISTED])}{more}. Adjudicate: "
-            f"annotate the article once more as {ADJUDICATED!r}, with a note where they differed"
+            f"annotate the article once more as {ADJUDICATED!r} (Label Studio: star it), with a note where they differed"
         )

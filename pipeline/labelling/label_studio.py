@@ -1,7 +1,8 @@
 """Label Studio's JSON: a list of tasks, each an article with one annotation an annotator.
 
 The format is that of labelstud.io/guide/task_format. Speaker, role, side and the like are per-region fields of the labelling
-interface that `interface` writes. Some versions count offsets in UTF-16 units: the text that each region carries decides.
+interface that `interface` writes. The annotation that is starred as ground truth is the adjudicated one. Some versions
+count offsets in UTF-16 units: the text that each region carries decides.
 """
 
 import json
@@ -14,7 +15,7 @@ from jinja2 import Environment, PackageLoader
 from pipeline.articles import decode
 from pipeline.codebook import Codebook
 from pipeline.errors import DataError
-from pipeline.labelling.markup import TEXT_VALUES, Link, Region, Sheet, labels_of, place
+from pipeline.labelling.markup import ADJUDICATED, TEXT_VALUES, Link, Region, Sheet, labels_of, place
 from pipeline.records import Span
 from pipeline.statements import to_json
 
@@ -41,7 +42,12 @@ def dump(sheets: Iterable[Sheet]) -> str:
             task["predictions"] += [{"model_version": PROPOSAL, "result": _result(sheet)}] if sheet.regions else []
         else:
             email = sheet.annotator if "@" in sheet.annotator else sheet.annotator + ADDRESS
-            task["annotations"].append({"completed_by": {"email": email}, "was_cancelled": False, "result": _result(sheet)})
+            annotation = {
+                "completed_by": {"email": email},
+                "was_cancelled": False,
+                "ground_truth": sheet.annotator == ADJUDICATED,
+            }
+            task["annotations"].append(annotation | {"result": _result(sheet)})
     return "[\n" + ",\n".join(to_json(task) for task in tasks.values()) + "\n]\n"
 
 
@@ -74,7 +80,7 @@ def load(path: Path) -> Iterator[Sheet]:
             raise DataError(f"{where}: a task has no 'data' with a 'text'; export as JSON, not as JSON-MIN or CSV")
         described = data.get("article") or {"id": str(task.get("id", ""))}
         for annotation in task.get("annotations") or ():
-            annotator = _annotator(annotation.get("completed_by"))
+            annotator = ADJUDICATED if annotation.get("ground_truth") else _annotator(annotation.get("completed_by"))
             here = f"{where}: task {described.get('id')!r}, annotation of {annotator!r}"
             if annotation.get("was_cancelled"):
                 raise DataError(f"{here} was skipped; finish it, or delete it")

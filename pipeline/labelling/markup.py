@@ -19,6 +19,7 @@ from pipeline.records import Article, Span, Statement
 
 PROPOSED, CONTINUED, CUE, SOURCE = "statement", "continued", "cue", "source: "
 JOINED = " / "
+ADJUDICATED = "adjudicated"  # the annotator whose labels are final
 TEXT_VALUES = ("speaker", "role", "side", "note", "pair")
 
 
