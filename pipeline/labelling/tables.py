@@ -78,15 +78,16 @@ def _value(field: str, article: Mapping[str, Any], statement: Mapping[str, Any])
 
 
 def wording(sets: Sequence[LabelledSet]) -> Table:
-    """How varied the statements of each set are (`wording.variety`); the statements of a pair are not compared."""
+    """How varied the statements of each set are (`wording.variety`); of a contrast pair only the first is counted."""
     rows = []
     for labelled in sets:
-        pairs: dict[str, list[str]] = defaultdict(list)
+        seen: set[str] = set()
+        texts: dict[str, str] = {}
         for e in labelled.examples:
-            if e.pair is not None:
-                pairs[e.pair].append(e.statement.id)
-        apart = [(ids[0], ids[1]) for ids in pairs.values() if len(ids) == 2]
-        found = variety({e.statement.id: e.statement.text for e in labelled.examples}, apart)
+            if e.pair is None or e.pair not in seen:
+                texts[e.statement.id] = e.statement.text
+            seen |= {e.pair} if e.pair else set()
+        found = variety(texts)
         rows.append(
             (labelled.name, str(found.texts), *(f"{x:.3f}" for x in (found.distinct, found.openings, found.most_shared)))
         )

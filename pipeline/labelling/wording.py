@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -57,14 +57,13 @@ class Variety:
     most_shared: float  # the largest share of runs of four words that two texts have in common
 
 
-def variety(texts: Mapping[str, str], apart: Sequence[tuple[str, str]] = ()) -> Variety:
-    """Measures of variety; two texts that `apart` names, such as a contrast pair, are not compared with one another."""
+def variety(texts: Mapping[str, str]) -> Variety:
+    """Measures of the variety of texts, given by their keys."""
     runs = [run for text in texts.values() for run in grams(text, 4)]
     openings = Counter(tuple(words(text)[:3]) for text in texts.values())
-    tied = {frozenset(pair) for pair in apart}
     return Variety(
         len(texts),
         len(set(runs)) / len(runs) if runs else 1.0,
         sum(count for _, count in openings.most_common(20)) / len(texts) if texts else 0.0,
-        max((s.share for s in shared_runs(texts, 4) if frozenset((s.left, s.right)) not in tied), default=0.0),
+        max((s.share for s in shared_runs(texts, 4)), default=0.0),
     )
