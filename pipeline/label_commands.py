@@ -93,17 +93,26 @@ def export_command(
 
 @app.command(name="import")
 def import_command(
-    export_file: Annotated[Path, typer.Argument(help="what the tool exported: a file; for doccano a zip or a folder")],
+    exports: Annotated[list[Path], typer.Argument(help="what the tool exported: files; for doccano also a zip or a folder")],
     tool: ToolName,
     output: Annotated[Path, typer.Option("--output", "-o", help="the new labelled set, for example labels/mine")],
     negotiation: Annotated[str | None, typer.Option(help="of articles that do not carry one")] = None,
     split: Annotated[str | None, typer.Option(help="train, development or test, of articles that do not carry one")] = None,
+    annotator: Annotated[list[str] | None, typer.Option(help="an annotator's name for a number: 2=ana; 4=adjudicated")] = None,
 ) -> None:
     """Make a labelled set of what annotators did in Label Studio, doccano or Prodigy; nothing is half-imported."""
-    made = import_labels(export_file, tool, output, default_codebook(), negotiation, split)
+    names = dict(_named(pair) for pair in annotator or ())
+    made = import_labels(exports, tool, output, default_codebook(), negotiation, split, names)
     typer.echo(f"{output}: {made.statements} statements of {made.articles} articles, by {', '.join(made.annotators)}", err=True)
     if made.dropped:
         typer.echo(f"{made.dropped} marks of single annotators are not in the adjudicated reading", err=True)
+
+
+def _named(pair: str) -> tuple[str, str]:
+    before, equals, after = pair.partition("=")
+    if not (before and equals and after):
+        raise ConfigError(f"--annotator {pair}: not ID=NAME; for example --annotator 2=ana")
+    return before, after
 
 
 def _show(table: Table) -> None:

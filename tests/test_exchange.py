@@ -41,7 +41,7 @@ def test_a_set_comes_back_as_it_went(name: str, tool: Tool, tmp_path: Path) -> N
     if name in ("gold", "news") and not SHARED.is_dir():
         pytest.skip("the articles of this set are not here (../shared)")
     path = exported(name, ROOT / "labels", tool, tmp_path)
-    made = import_labels(path, tool, tmp_path / "back", CODEBOOK)
+    made = import_labels([path], tool, tmp_path / "back", CODEBOOK)
     for file in (MANIFEST, STATEMENTS):
         assert (tmp_path / "back" / file).read_bytes() == (ROOT / "labels" / name / file).read_bytes()
     assert set(made.annotators) == {"a", "b", "adjudicated"}
@@ -59,11 +59,16 @@ REGIONS = {
 LINKS = [("c1", "c2"), ("q", "c1"), ("c1", "s")]  # one of them was drawn the other way round
 
 
-def label_studio_export(folder: Path, units: str = "characters") -> Path:
+def units(offset: int) -> int:
+    """An offset into TEXT as a browser counts it."""
+    return len(TEXT[:offset].encode("utf-16-le")) // 2
+
+
+def label_studio_export(folder: Path, counted: str = "characters") -> Path:
     def at(start: int, end: int) -> dict:
         said = TEXT[start:end]
-        if units == "UTF-16":
-            start, end = (len(TEXT[:n].encode("utf-16-le")) // 2 for n in (start, end))
+        if counted == "UTF-16":
+            start, end = units(start), units(end)
         return {"start": start, "end": end, "text": said}
 
     def annotation(email: str) -> dict:
@@ -91,7 +96,9 @@ def doccano_export(folder: Path) -> Path:
     numbers = {name: n for n, name in enumerate(REGIONS, 40)}
     row = {
         "id": 3, "text": TEXT, "article": {"id": "kell"}, "Comments": [],
-        "entities": [{"id": numbers[i], "label": x, "start_offset": a, "end_offset": b} for i, (a, b, x) in REGIONS.items()],
+        "entities": [
+            {"id": numbers[i], "label": x, "start_offset": units(a), "end_offset": units(b)} for i, (a, b, x) in REGIONS.items()
+        ],
         "relations": [{"id": n, "from_id": numbers[a], "to_id": numbers[b], "type": "x"} for n, (a, b) in enumerate(LINKS)],
     }  # fmt: skip
     path = folder / "export.zip"
@@ -116,7 +123,7 @@ MAKERS = {Tool.label_studio: label_studio_export, Tool.doccano: doccano_export, 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_fresh_labels_become_a_set_to_train_on(tool: Tool, tmp_path: Path) -> None:
     folder = tmp_path / "labels" / "mine"
-    import_labels(MAKERS[tool](tmp_path), tool, folder, CODEBOOK, "kell-talks", "train")
+    import_labels([MAKERS[tool](tmp_path)], tool, folder, CODEBOOK, "kell-talks", "train")
     mine = load_set("mine", tmp_path / "labels", tmp_path / "nowhere")
     (example,) = mine.examples
     s = example.statement
@@ -132,7 +139,7 @@ def test_fresh_labels_become_a_set_to_train_on(tool: Tool, tmp_path: Path) -> No
 
 def test_label_studio_may_count_in_utf16(tmp_path: Path) -> None:
     path = label_studio_export(tmp_path, "UTF-16")
-    import_labels(path, Tool.label_studio, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
+    import_labels([path], Tool.label_studio, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
     assert load_set("mine", tmp_path, tmp_path).examples[0].statement.source_text == "Zurab Kell"
 
 
@@ -177,7 +184,7 @@ def edited(path: Path, old: str, new: str) -> Path:
 def test_what_is_wrong_in_a_label_studio_export_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = edited(label_studio_export(tmp_path), old, new)
     with pytest.raises((DataError, CodebookError), match=message):
-        import_labels(path, Tool.label_studio, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
+        import_labels([path], Tool.label_studio, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
     assert not (tmp_path / "mine").exists()
     assert not list(tmp_path.glob(".mine*"))
 
@@ -186,7 +193,7 @@ def test_what_is_wrong_in_a_label_studio_export_is_refused(tmp_path: Path, old: 
 def test_a_prodigy_task_that_was_not_accepted_is_refused(tmp_path: Path, answer: str) -> None:
     path = edited(prodigy_export(tmp_path), '"accept"', f'"{answer}"')
     with pytest.raises(DataError, match=rf"export.jsonl:1: article 'kell' of 'ana@x.org' was answered '{answer}'"):
-        import_labels(path, Tool.prodigy, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
+        import_labels([path], Tool.prodigy, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
 
 
 def test_a_relation_to_a_deleted_region_is_refused_by_each_tool(tmp_path: Path) -> None:
@@ -195,7 +202,7 @@ def test_a_relation_to_a_deleted_region_is_refused_by_each_tool(tmp_path: Path) 
     rows[0]["spans"].pop(1)
     path.write_text("".join(json.dumps(r) + "\n" for r in rows))
     with pytest.raises(DataError, match=r"export.jsonl:1: .*there is no region '\d+-\d+ continued' any more"):
-        import_labels(path, Tool.prodigy, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
+        import_labels([path], Tool.prodigy, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
     folder = tmp_path / "doccano"
     with zipfile.ZipFile(doccano_export(tmp_path)) as archive:
         row = json.loads(archive.read("ben.jsonl"))
@@ -203,23 +210,22 @@ def test_a_relation_to_a_deleted_region_is_refused_by_each_tool(tmp_path: Path) 
     row["entities"].pop(1)
     (folder / "ben.jsonl").write_text(json.dumps(row))
     with pytest.raises(DataError, match=r"ben.jsonl:1: article 'kell' of 'ben': .*there is no region '41' any more"):
-        import_labels(folder, Tool.doccano, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
+        import_labels([folder], Tool.doccano, tmp_path / "mine", CODEBOOK, "kell-talks", "train")
 
 
-@pytest.mark.parametrize(
-    "how", [{"completed_by": {"email": "adjudicated@annotator.invalid"}}, {"completed_by": 4, "ground_truth": True}]
-)
-def test_an_adjudicated_reading_decides(tmp_path: Path, how: dict[str, object]) -> None:
+@pytest.mark.parametrize("how", ["adjudicated@annotator.invalid", 4])
+def test_an_adjudicated_reading_decides(tmp_path: Path, how: str | int) -> None:
     path = label_studio_export(tmp_path)
     (task,) = json.loads(path.read_text(encoding="utf-8"))
     third = json.loads(json.dumps(task["annotations"][0]))
-    third.update(how)
+    third["completed_by"] = {"email": how} if isinstance(how, str) else how
     third["result"].append(
         {"id": "c1", "from_name": "note", "type": "textarea", "value": {"text": ["rule 2: readiness is the news"]}}
     )
     task["annotations"][1]["result"][0]["value"]["labels"] = ["escalatory / none"]
     path.write_text(json.dumps([*[task | {"annotations": [*task["annotations"], third]}]]), encoding="utf-8")
-    import_labels(path, Tool.label_studio, tmp_path / "mine", CODEBOOK, "kell-talks", "test")
+    names = {} if isinstance(how, str) else {"4": "adjudicated"}
+    import_labels([path], Tool.label_studio, tmp_path / "mine", CODEBOOK, "kell-talks", "test", names)
     (example,) = load_set("mine", tmp_path, tmp_path).examples
     assert example.labels["stance"] == "conciliatory"
     assert example.passes["ben"] == {"stance": "escalatory", "outlook": "none"}
@@ -236,35 +242,83 @@ def test_an_adjudicated_reading_decides(tmp_path: Path, how: dict[str, object]) 
 )
 def test_negotiation_and_split_are_needed(tmp_path: Path, options: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        import_labels(label_studio_export(tmp_path), Tool.label_studio, tmp_path / "mine", CODEBOOK, **options)
+        import_labels([label_studio_export(tmp_path)], Tool.label_studio, tmp_path / "mine", CODEBOOK, **options)
 
 
 def test_an_existing_set_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(ConfigError, match="exists; name a new folder"):
-        import_labels(label_studio_export(tmp_path), Tool.label_studio, tmp_path / "mine", CODEBOOK, "n", "train")
+        import_labels([label_studio_export(tmp_path)], Tool.label_studio, tmp_path / "mine", CODEBOOK, "n", "train")
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_what_is_no_export_is_said(tmp_path: Path, tool: Tool) -> None:
     with pytest.raises(ConfigError, match="no such export"):
-        import_labels(tmp_path / "none.json", tool, tmp_path / "mine", CODEBOOK)
+        import_labels([tmp_path / "none.json"], tool, tmp_path / "mine", CODEBOOK)
     for content in ("", "[]", "{}", '{"a": 1}', "\x00", "[1]", '[{"data": {"text": "x"}}]', "[" * 100_000):
         path = tmp_path / "odd.jsonl"
         path.write_text(content, encoding="utf-8")
         with pytest.raises(PipelineError, match=r"odd\.jsonl"):
-            import_labels(path, tool, tmp_path / "mine", CODEBOOK, "n", "train")
+            import_labels([path], tool, tmp_path / "mine", CODEBOOK, "n", "train")
     (tmp_path / "odd.zip").write_bytes(b"PK no zip")
     with pytest.raises(DataError, match="not a zip file"):
-        import_labels(tmp_path / "odd.zip", Tool.doccano, tmp_path / "mine", CODEBOOK)
+        import_labels([tmp_path / "odd.zip"], Tool.doccano, tmp_path / "mine", CODEBOOK)
     assert not (tmp_path / "mine").exists()
 
 
 def test_an_id_cannot_lead_out_of_the_set(tmp_path: Path) -> None:
     path = edited(label_studio_export(tmp_path), '"id": "kell"', '"id": "../../etc/kell"')
-    import_labels(path, Tool.label_studio, tmp_path / "labels" / "mine", CODEBOOK, "n", "train")
+    import_labels([path], Tool.label_studio, tmp_path / "labels" / "mine", CODEBOOK, "n", "train")
     assert [p.name for p in (tmp_path / "labels" / "mine" / "articles").iterdir()] == ["etc-kell.txt"]
     assert load_set("mine", tmp_path / "labels", tmp_path).articles["../../etc/kell"].text == TEXT
+
+
+def test_doccano_counts_as_a_browser_does(tmp_path: Path) -> None:
+    """What doccano 1.8.4's own front end saved for words behind an emoji: offsets in UTF-16 units."""
+    text = "The minister 👩‍👩‍👧 said that it expected a deal."
+    start = len(text[: text.index("it expected")].encode("utf-16-le")) // 2
+    source = {"id": 2, "label": "source: person", "start_offset": 4, "end_offset": 12}
+    content = {"id": 1, "label": "neutral / optimistic", "start_offset": start, "end_offset": start + len("it expected a deal")}
+    row = {
+        "text": text,
+        "article": {"id": "x"},
+        "entities": [content, source],
+        "relations": [{"id": 1, "from_id": 1, "to_id": 2}],
+    }
+    (tmp_path / "ana.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    import_labels([tmp_path / "ana.jsonl"], Tool.doccano, tmp_path / "mine", CODEBOOK, "n", "train")
+    (example,) = load_set("mine", tmp_path, tmp_path).examples
+    assert (example.statement.text, example.statement.speaker) == ("it expected a deal", "minister")
+
+
+def test_doccano_gets_its_types_of_labels(tmp_path: Path) -> None:
+    folder = exported("dispatches", ROOT / "labels", Tool.doccano, tmp_path)
+    types = json.loads((folder / "span_types.json").read_text())
+    assert [t["text"] for t in types] == labels_of(CODEBOOK)
+    assert len({t["suffixKey"] for t in types}) == len(types)
+    assert json.loads((folder / "relation_types.json").read_text()) == [{"text": "belongs to it"}]
+
+
+def test_readers_with_a_project_each_are_joined(tmp_path: Path) -> None:
+    (task,) = json.loads(label_studio_export(tmp_path).read_text(encoding="utf-8"))
+    for number, annotation in enumerate(task["annotations"], 1):
+        annotation["completed_by"] = number  # as the export button gives it
+        (tmp_path / f"{number}.json").write_text(json.dumps([task | {"annotations": [annotation]}]), encoding="utf-8")
+    files = [tmp_path / "1.json", tmp_path / "2.json"]
+    with pytest.raises(ConfigError, match=r"--annotator 3=...: no such annotator; the export has 1, 2"):
+        import_labels(files, Tool.label_studio, tmp_path / "mine", CODEBOOK, "n", "train", {"3": "ana"})
+    import_labels(files, Tool.label_studio, tmp_path / "mine", CODEBOOK, "n", "train", {"1": "ana", "2": "ben"})
+    assert set(load_set("mine", tmp_path, tmp_path).examples[0].passes) == {"ana", "ben"}
+
+
+def test_a_fault_of_the_whole_set_names_the_set(tmp_path: Path) -> None:
+    path = label_studio_export(tmp_path)
+    (task,) = json.loads(path.read_text(encoding="utf-8"))
+    for annotation in task["annotations"]:
+        annotation["result"].append({"id": "c1", "from_name": "pair", "type": "textarea", "value": {"text": ["p1"]}})
+    path.write_text(json.dumps([task]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"/mine/statements.jsonl:1: .*pair 'p1' has 1 statements"):
+        import_labels([path], Tool.label_studio, tmp_path / "mine", CODEBOOK, "n", "train")
 
 
 def test_proposals_wait_for_classes(tmp_path: Path) -> None:
@@ -275,10 +329,12 @@ def test_proposals_wait_for_classes(tmp_path: Path) -> None:
     (task,) = json.loads(path.read_text(encoding="utf-8"))
     assert task["annotations"] == []
     assert task["data"]["title"] == "Kell writes"
-    assert task["predictions"][0]["result"][0]["value"]["labels"] == ["statement"]
+    result = task["predictions"][0]["result"]
+    assert result[0]["value"]["labels"] == ["statement"]
+    assert "type" not in {item["from_name"] for item in result}  # the reader's spans decide
     assert [p.name for p in written] == ["tasks.json", "tasks.xml"]
     with pytest.raises(DataError, match="no annotation in it"):
-        import_labels(path, Tool.label_studio, tmp_path / "mine", CODEBOOK, "n", "train")
+        import_labels([path], Tool.label_studio, tmp_path / "mine", CODEBOOK, "n", "train")
     with pytest.raises(DataError, match="articles that were not named: kell"):
         list(sheets_of_articles([], [found]))
 
@@ -314,7 +370,13 @@ def test_commands(tmp_path: Path, parley: Parley, labels: Path) -> None:
     assert re.search(r"wrote .*t\.json\nwrote .*t\.xml", err)
     status, _, err = parley("labels", "export", "--set", "tiny", "--labels", labels, "--tool", "doccano", "-o", tmp_path / "d")
     assert status == 0, err
-    assert sorted(p.name for p in (tmp_path / "d").iterdir()) == ["a.jsonl", "adjudicated.jsonl", "b.jsonl"]
+    assert sorted(p.name for p in (tmp_path / "d").iterdir()) == [
+        "a.jsonl",
+        "adjudicated.jsonl",
+        "b.jsonl",
+        "relation_types.json",
+        "span_types.json",
+    ]
     status, _, err = parley("labels", "import", tmp_path / "d", "--tool", "doccano", "-o", labels / "again")
     assert status == 0, err
     assert "50 statements of 10 articles, by a, adjudicated, b" in err

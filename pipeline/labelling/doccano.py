@@ -1,37 +1,47 @@
 """doccano's JSONL for a sequence labelling project with relations: a folder (or zip) of one file an annotator.
 
-doccano exports `NAME.jsonl` for each annotator. It has no fields for speaker, role or side: what is known of them travels in
-columns of its own, which doccano keeps, and holds as long as the content stays where it is.
+doccano exports `NAME.jsonl` for each annotator, and counts offsets in UTF-16 units. It has no fields for speaker, role or
+side: what is known of them travels in columns of its own, which doccano keeps, and holds as long as the content stays
+where it is.
 """
 
 import io
+import json
+import string
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.articles import decode_bytes, json_lines_of
 from pipeline.errors import DataError
-from pipeline.labelling.markup import Link, Region, Sheet
+from pipeline.labelling.markup import RELATION, Link, Region, Sheet, from_utf16, to_utf16
 from pipeline.records import Span
 from pipeline.statements import to_json
 
+KEYS = string.digits[1:] + string.digits[0] + string.ascii_lowercase  # of the keyboard, one for each label
 LARGEST = 200_000_000  # bytes of one file in a zip
 
 
-def dump(sheets: Iterable[Sheet]) -> dict[str, str]:
-    """File name → lines: one file for each annotator."""
-    lines: dict[str, list[str]] = {}
+def dump(sheets: Iterable[Sheet], labels: Sequence[str]) -> dict[str, str]:
+    """File name → content: one file for each annotator, and the types of labels, to be imported before them."""
+    types = [{"text": label, "suffixKey": key} for label, key in zip_longest(labels, KEYS[: len(labels)])]
+    lines: dict[str, list[str]] = {
+        "span_types.json": [json.dumps(types, indent=1)],
+        "relation_types.json": [json.dumps([{"text": RELATION}])],
+    }
     for sheet in sheets:
         numbers = {identity: n for n, identity in enumerate(sheet.regions, 1)}
         row = {
             "text": sheet.text,
             "entities": [
-                {"id": numbers[i], "label": r.label, "start_offset": r.span.start, "end_offset": r.span.end}
+                {"id": numbers[i], "label": r.label, "start_offset": at.start, "end_offset": at.end}
                 for i, r in sheet.regions.items()
+                for at in [to_utf16(sheet.text, r.span)]
             ],
             "relations": [
-                {"id": n, "from_id": numbers[link.head], "to_id": numbers[link.tail], "type": "belongs to it"}
+                {"id": n, "from_id": numbers[link.head], "to_id": numbers[link.tail], "type": RELATION}
                 for n, link in enumerate(sheet.links, 1)
             ],
             "article": dict(sheet.described),
@@ -83,7 +93,8 @@ def _sheet(where: str, row: Mapping[str, Any], annotator: str) -> Sheet:
     described = row.get("article") or {"id": str(row.get("id", ""))}
     try:
         regions = {
-            str(e["id"]): Region(Span(int(e["start_offset"]), int(e["end_offset"])), str(e["label"])) for e in row["entities"]
+            str(e["id"]): Region(from_utf16(row["text"], Span(int(e["start_offset"]), int(e["end_offset"]))), str(e["label"]))
+            for e in row["entities"]
         }
         links = [Link(str(r["from_id"]), str(r["to_id"])) for r in row.get("relations") or ()]
     except (KeyError, TypeError, ValueError) as error:

@@ -6,18 +6,18 @@ somebody extracted some. Back comes a labelled set. Nothing is imported unless e
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from pipeline.codebook import Codebook
 from pipeline.corpus import NEEDED, SPLITS, LabelledSet, load_set
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.files import require_writable, sha256_text, write_text
 from pipeline.labelling import doccano, label_studio, prodigy
 from pipeline.labelling.label_studio import PROPOSAL
-from pipeline.labelling.markup import ADJUDICATED, Mark, Sheet, to_marks, to_sheet
+from pipeline.labelling.markup import ADJUDICATED, Mark, Sheet, labels_of, to_marks, to_sheet
 from pipeline.records import Article, Statement
 from pipeline.standoff import Example, overlapping, to_row, write_set
 
@@ -93,7 +93,7 @@ def export(sheets: Iterable[Sheet], tool: Tool, output: Path, codebook: Codebook
             raise ConfigError(
                 f"{output}: for doccano the output is a folder, and it cannot be made: {error.strerror}"
             ) from error
-        files = {output / name: text for name, text in doccano.dump(sheets).items()}
+        files = {output / name: text for name, text in doccano.dump(sheets, labels_of(codebook)).items()}
     else:
         require_writable(output)
         files = {output: label_studio.dump(sheets) if tool is Tool.label_studio else prodigy.dump(sheets)}
@@ -115,35 +115,37 @@ class Imported:
 
 
 def import_labels(
-    source: Path,
+    sources: Sequence[Path],
     tool: Tool,
     folder: Path,
     codebook: Codebook,
     negotiation: str | None = None,
     split: str | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Imported:
-    """Make the labelled set `folder` from a tool's export, whole or not at all.
+    """Make the labelled set `folder` from a tool's exports, whole or not at all.
 
     The labels are those of the annotator "adjudicated" where there is one, else what all annotators agree on. Articles
     that came from a labelled set keep their manifest's rows; other articles are copied into the set.
 
     Args:
+        sources: one export, or several: readers who must not see each other's work have a project each.
         negotiation, split: for articles that do not carry them.
+        names: what an annotator is called in the export (a number, often) → the name to use; "adjudicated" is the last word.
 
     Raises:
-        ConfigError: the export is not there, the folder is, or negotiation or split is needed and missing.
+        ConfigError: an export is not there, the folder is, or negotiation or split is needed and missing.
         DataError: anything in the export is malformed, skipped, unlabelled or undecided (file, line, id, reason).
         CodebookError: a label is not in the codebook.
     """
-    if not source.exists():
-        raise ConfigError(f"{source}: no such export")
     by_article: dict[str, list[Sheet]] = {}
-    for sheet in LOAD[tool](source):
+    for sheet in _sheets(sources, tool, names or {}):
         if not sheet.described.get("id"):
             raise DataError(f"{sheet.where}: an article without an id; export articles with `parley labels export` first")
         by_article.setdefault(str(sheet.described["id"]), []).append(sheet)
     if not by_article:
-        raise DataError(f"{source}: no annotation in it; has anybody labelled yet, and was the export made with annotations?")
+        where = ", ".join(map(str, sources))
+        raise DataError(f"{where}: no annotation in it; has anybody labelled, and was the export made with annotations?")
     manifest: list[Mapping[str, Any]] = []
     rows: list[Mapping[str, Any]] = []
     texts: dict[str, str] = {}
@@ -154,9 +156,33 @@ def import_labels(
         manifest.append(described)
         rows += [to_row(e, Article(identity, sheets[0].text)) for e in examples]
         dropped += left
-    write_set(folder, manifest, rows, texts, lambda made: load_set(made.name, made.parent, made, codebook))
+    write_set(folder, manifest, rows, texts, lambda made: _verify(made, folder, codebook))
     annotators = dict.fromkeys(s.annotator for sheets in by_article.values() for s in sheets)
     return Imported(len(manifest), len(rows), tuple(annotators), dropped)
+
+
+def _sheets(sources: Sequence[Path], tool: Tool, names: Mapping[str, str]) -> Iterator[Sheet]:
+    """The sheets of all exports, each under the annotator's right name."""
+    seen: set[str] = set()
+    for source in sources:
+        if not source.exists():
+            raise ConfigError(f"{source}: no such export")
+        for sheet in LOAD[tool](source):
+            seen.add(sheet.annotator)
+            yield replace(sheet, annotator=names.get(sheet.annotator, sheet.annotator))
+    unknown = sorted(set(names) - seen)
+    if unknown:
+        raise ConfigError(
+            f"--annotator {unknown[0]}=...: no such annotator; the export has {', '.join(sorted(seen)) or 'none'}"
+        )
+
+
+def _verify(made: Path, folder: Path, codebook: Codebook) -> None:
+    """Load the new set as training would; a fault that only the whole shows is named by the set's own name."""
+    try:
+        load_set(made.name, made.parent, made, codebook)
+    except PipelineError as error:
+        raise type(error)(str(error).replace(str(made), str(folder))) from error
 
 
 def _described(sheets: Sequence[Sheet], negotiation: str | None, split: str | None, texts: dict[str, str]) -> Mapping[str, Any]:
@@ -233,7 +259,9 @@ def _require_agreement(where: str, readings: Mapping[str, Mapping[str, Mark]], i
             open_ones.append(f"{identity} ({each})")
     if open_ones:
         more = f" and {len(open_ones) - LISTED} more" if len(open_ones) > LISTED else ""
+        someone = next(iter(readings))
         raise DataError(
             f"{where}: annotators differ on {len(open_ones)} statements: {'; '.join(open_ones[:LISTED])}{more}. Adjudicate: "
-            f"annotate the article once more as {ADJUDICATED!r} (Label Studio: star it), with a note where they differed"
+            f"annotate the article once more as {ADJUDICATED!r}, with a note where they differed; if {someone!r} has done so: "
+            f"--annotator {someone}={ADJUDICATED}"
         )

@@ -1,8 +1,7 @@
 """Label Studio's JSON: a list of tasks, each an article with one annotation an annotator.
 
 The format is that of labelstud.io/guide/task_format. Speaker, role, side and the like are per-region fields of the labelling
-interface that `interface` writes. The annotation that is starred as ground truth is the adjudicated one. Some versions
-count offsets in UTF-16 units: the text that each region carries decides.
+interface that `interface` writes. Some versions count offsets in UTF-16 units: the text that each region carries decides.
 """
 
 import json
@@ -15,7 +14,7 @@ from jinja2 import Environment, PackageLoader
 from pipeline.articles import decode
 from pipeline.codebook import Codebook
 from pipeline.errors import DataError
-from pipeline.labelling.markup import ADJUDICATED, TEXT_VALUES, Link, Region, Sheet, labels_of, place
+from pipeline.labelling.markup import RELATION, TEXT_VALUES, Link, Region, Sheet, from_utf16, labels_of, place
 from pipeline.records import Span
 from pipeline.statements import to_json
 
@@ -27,7 +26,10 @@ PROPOSAL = "proposal"
 def interface(codebook: Codebook) -> str:
     """The labelling interface (XML) to paste into a new Label Studio project."""
     environment = Environment(loader=PackageLoader("pipeline"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("label_studio.xml").render(labels=labels_of(codebook), codebook=codebook, texts=TEXT_VALUES)
+    choices = {"type": codebook.types, "kind": codebook.kinds, "hard": ("hard",)}
+    return environment.get_template("label_studio.xml").render(
+        labels=labels_of(codebook), texts=TEXT_VALUES, choices=choices, relation=RELATION
+    )
 
 
 def dump(sheets: Iterable[Sheet]) -> str:
@@ -42,12 +44,7 @@ def dump(sheets: Iterable[Sheet]) -> str:
             task["predictions"] += [{"model_version": PROPOSAL, "result": _result(sheet)}] if sheet.regions else []
         else:
             email = sheet.annotator if "@" in sheet.annotator else sheet.annotator + ADDRESS
-            annotation = {
-                "completed_by": {"email": email},
-                "was_cancelled": False,
-                "ground_truth": sheet.annotator == ADJUDICATED,
-            }
-            task["annotations"].append(annotation | {"result": _result(sheet)})
+            task["annotations"].append({"completed_by": {"email": email}, "was_cancelled": False, "result": _result(sheet)})
     return "[\n" + ",\n".join(to_json(task) for task in tasks.values()) + "\n]\n"
 
 
@@ -80,7 +77,7 @@ def load(path: Path) -> Iterator[Sheet]:
             raise DataError(f"{where}: a task has no 'data' with a 'text'; export as JSON, not as JSON-MIN or CSV")
         described = data.get("article") or {"id": str(task.get("id", ""))}
         for annotation in task.get("annotations") or ():
-            annotator = ADJUDICATED if annotation.get("ground_truth") else _annotator(annotation.get("completed_by"))
+            annotator = _annotator(annotation.get("completed_by"))
             here = f"{where}: task {described.get('id')!r}, annotation of {annotator!r}"
             if annotation.get("was_cancelled"):
                 raise DataError(f"{here} was skipped; finish it, or delete it")
@@ -144,10 +141,9 @@ def _span(where: str, item: Mapping[str, Any], text: str) -> Span:
     span = Span(int(start), int(end))
     if said is None or _same(span.of(text), said):
         return span
-    units = text.encode("utf-16-le", "surrogatepass")
-    before, inside = (units[2 * a : 2 * b].decode("utf-16-le", "replace") for a, b in ((0, span.start), span))
-    if _same(inside, said):
-        return Span(len(before), len(before) + len(inside))
+    other = from_utf16(text, span)
+    if _same(other.of(text), said):
+        return other
     raise DataError(
         f"{where}: region {item['id']!r} says {str(said)[:40]!r}, but the text has {span.of(text)[:40]!r} at {list(span)}; "
         "was the text changed after it was annotated?"
@@ -155,4 +151,5 @@ def _span(where: str, item: Mapping[str, Any], text: str) -> Span:
 
 
 def _same(left: str, right: str) -> bool:
+    """Whether two texts are the same but for blanks, which Label Studio joins, and line ends, which it spells out."""
     return left == right or left.split() == right.replace("\\n", "\n").split()

@@ -18,7 +18,7 @@ from pipeline.errors import DataError
 from pipeline.records import Article, Span, Statement
 
 PROPOSED, CONTINUED, CUE, SOURCE = "statement", "continued", "cue", "source: "
-JOINED = " / "
+JOINED, RELATION = " / ", "belongs to it"
 ADJUDICATED = "adjudicated"  # the annotator whose labels are final
 TEXT_VALUES = ("speaker", "role", "side", "note", "pair")
 
@@ -83,7 +83,8 @@ def to_sheet(article: Article, described: Mapping[str, Any], annotator: str, mar
         links += [Link(head, region(s.cue, CUE))] if s.cue else []
         links += [Link(head, region(s.source, f"{SOURCE}{s.kind}"))] if s.source else []
         said = {name: getattr(s, name, None) or getattr(mark, name, None) for name in TEXT_VALUES}
-        said |= {"type": s.type, "kind": None if s.source else s.kind, "hard": mark.hard or None}
+        said |= {"kind": None if s.source else s.kind, "hard": mark.hard or None}
+        said |= {"type": None if mark.labels is None else s.type}  # of a proposal, the reader's spans decide
         values[place(s.content[0])] = {name: value for name, value in said.items() if value is not None}
     return Sheet("", described, article.text, annotator, {i: r for r, i in ids.items()}, links, values)
 
@@ -91,6 +92,19 @@ def to_sheet(article: Article, described: Mapping[str, Any], annotator: str, mar
 def place(span: Span) -> str:
     """The key of `values`: where the first part of the content stands."""
     return f"{span.start}-{span.end}"
+
+
+def to_utf16(text: str, span: Span) -> Span:
+    """A span counted in UTF-16 units, as a browser counts: a character beyond the basic plane, such as an emoji, is two."""
+    before, inside = (len(part.encode("utf-16-le", "surrogatepass")) // 2 for part in (text[: span.start], span.of(text)))
+    return Span(before, before + inside)
+
+
+def from_utf16(text: str, span: Span) -> Span:
+    """The span in characters of one that was counted in UTF-16 units."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    before, inside = (units[2 * a : 2 * b].decode("utf-16-le", "replace") for a, b in ((0, span.start), span))
+    return Span(len(before), len(before) + len(inside))
 
 
 def to_marks(sheet: Sheet, codebook: Codebook) -> list[Mark]:

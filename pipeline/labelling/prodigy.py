@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.articles import json_lines
 from pipeline.errors import DataError
-from pipeline.labelling.markup import Link, Region, Sheet
+from pipeline.labelling.markup import RELATION, Link, Region, Sheet
 from pipeline.records import Span
 from pipeline.statements import to_json
 
@@ -39,7 +39,7 @@ def _task(sheet: Sheet) -> dict[str, Any]:
             "child": spans[link.tail]["token_end"],
             "head_span": spans[link.head],
             "child_span": spans[link.tail],
-            "label": "belongs to it",
+            "label": RELATION,
         }
         for link in sheet.links
     ]
