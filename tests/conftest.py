@@ -70,6 +70,8 @@ def write_set(folder: Path, per_split: Sequence[tuple[str, int]] = (("train", 6)
                     }
                 )  # fmt: skip
                 text += line
+            if n == 0:  # one contrast pair a split: "we will leave the table" and "we offer peace"
+                rows[0]["pair"] = rows[2]["pair"] = f"pair-{split}"
             (folder / "articles" / f"{name}.txt").write_text(text, encoding="utf-8", newline="")
             manifest.append(
                 {

@@ -64,7 +64,6 @@ def test_a_sound_set_has_no_problem(labels: Path, parley: Parley) -> None:
         (STATEMENTS, 2, lambda r: r["passes"]["b"].update(stance="escalatory"), r"not what every pass says, and no 'note'"),
         (STATEMENTS, 2, lambda r: r["passes"]["b"].update(stance="calm"), r"statements.jsonl:2: .*'calm' is not a class"),
         (STATEMENTS, 2, lambda r: r.update(context="words"), r"a standoff file holds no text; remove the field 'context'"),
-        (STATEMENTS, 2, lambda r: r.update(pair="p"), r"statements.jsonl:2: .*pair 'p' has 1 statements; a pair has two"),
         (STATEMENTS, 2, lambda r: r.update(note=3), r"statements.jsonl:2: .*note is int, not a string"),
         (MANIFEST, 1, lambda r: r.update(sha256="0" * 64), r"manifest.jsonl:1: .*does not hold the text that was annotated"),
         (MANIFEST, 2, lambda r: r.update(id="train-0"), r"manifest.jsonl:2: the id 'train-0' was used before, at .*:1"),
@@ -153,17 +152,18 @@ def test_near_duplicates_across_splits(tmp_path: Path) -> None:
     assert "(train)" in found[0] and "(test)" in found[0]
 
 
-def test_a_pair_must_differ_and_stay_in_one_split(labels: Path) -> None:
-    def tie(rows: list[dict], other: int) -> None:
-        rows[0]["pair"] = rows[other]["pair"] = "p1"
-
-    rewrite(labels / "tiny", STATEMENTS, lambda rows: tie(rows, 1))
-    assert {e.pair for e in load_set("tiny", labels, labels).examples} == {None, "p1"}
-    rewrite(labels / "tiny", STATEMENTS, lambda rows: (rows[1].pop("pair"), tie(rows, 5)))
-    with pytest.raises(DataError, match=r"statements.jsonl:1: .*pair 'p1' have the same labels"):
-        load_set("tiny", labels, labels)
-    rewrite(labels / "tiny", STATEMENTS, lambda rows: (rows[5].pop("pair"), tie(rows, 46)))
-    with pytest.raises(DataError, match=r"pair 'p1' stand in two splits"):
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (1, 6, r"statements.jsonl:2: .*pair 'p1' have the same labels; the edit should flip one"),
+        (1, 43, r"statements.jsonl:2: .*pair 'p1' stand in two splits"),
+        (1, 1, r"statements.jsonl:2: .*pair 'p1' has 1 statements; a pair has two"),
+    ],
+)
+def test_a_pair_must_differ_and_stay_in_one_split(labels: Path, first: int, second: int, message: str) -> None:
+    assert {e.pair for e in load_set("tiny", labels, labels).split("train")} == {None, "pair-train"}
+    rewrite(labels / "tiny", STATEMENTS, lambda rows: (rows[first].update(pair="p1"), rows[second].update(pair="p1")))
+    with pytest.raises(DataError, match=message):
         load_set("tiny", labels, labels)
 
 
@@ -217,7 +217,7 @@ def test_read_example_is_the_only_reader() -> None:
 
 def test_tables(labels: Path) -> None:
     codebook = default_codebook()
-    assert composition(labels, ["tiny"]).rows == (("tiny", "10", "3", "50", "30", "10", "10", "0"),)
+    assert composition(labels, ["tiny"]).rows == (("tiny", "10", "3", "50", "30", "10", "10", "3"),)
     counted = dict(cells(labels, ["tiny"], codebook).rows)
     assert len(counted) == 9
     assert counted["escalatory + pessimistic"] == "10" and counted["conciliatory + pessimistic"] == "0"

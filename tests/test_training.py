@@ -1,6 +1,7 @@
 """The training job: what it leaves behind, and the promises about seeds, signals, torn checkpoints and bad losses."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -50,6 +51,8 @@ def test_metrics_hold_scores_intervals_fingerprints_versions(run: Path) -> None:
     assert stance["n"] == 10
     assert 0 <= stance["macro_f1"]["low"] <= stance["macro_f1"]["value"] <= stance["macro_f1"]["high"] <= 1
     assert sum(map(sum, stance["confusion"])) == 10
+    assert set(metrics["scores"]["tiny"]["model"]["pairs"]) == {"stance"}  # the pair of the tiny set differs in stance alone
+    assert metrics["scores"]["tiny"]["model"]["pairs"]["stance"]["value"] in (0.0, 1.0)
     assert metrics["sets"]["tiny"]["fingerprint"] and metrics["versions"]["torch"] == torch.__version__
     assert metrics["seconds"]["total"] > 0
 
@@ -77,6 +80,17 @@ def test_model_card(run: Path) -> None:
     card = (run / "README.md").read_text()
     assert "| tiny | model | 10 |" in card
     assert "Do not use them" in card and "{{" not in card
+    assert re.search(r"Contrast pairs of tiny, both members right \(95% interval\):\nmodel stance [01]\.000 \[", card)
+
+
+def test_a_text_that_is_not_here_is_named(labels: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    config = write_config(tmp_path, labels, tiny_encoder, epochs=1)
+    for path in (labels / "tiny" / "articles").glob("train-[1-5].txt"):
+        path.unlink()
+    done = train(config, "evaluation.baselines=false")
+    assert done.returncode == 0, done.stderr
+    assert "tiny: 5 of 10 texts not found: train-1, train-2, train-3, train-4, train-5 (looked for under" in done.stderr
+    assert "**not found:** 5 texts (train-1," in (tmp_path / "runs" / "tiny" / "README.md").read_text()
 
 
 def test_same_seed_same_weights_and_resume_equals_uninterrupted(
