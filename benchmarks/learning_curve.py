@@ -15,6 +15,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pipeline.codebook import default_codebook
+from pipeline.config import load_config
+from pipeline.corpus import load_set
 from pipeline.files import read_json, write_text
 from pipeline.plots import COLOURS, to_svg
 from pipeline.runfolder import MANIFEST
@@ -25,13 +27,17 @@ Runs = dict[float, list[dict[str, Any]]]  # fraction → metrics.json of each se
 
 
 def train(config: str, overrides: Sequence[str], fraction: float, seed: int) -> dict[str, Any]:
-    """The metrics of one run, trained unless it is there already."""
+    """The metrics of one run, trained unless it is there already, of the same configuration and the same sets."""
     name = f"{Path(config).stem}-curve-{fraction:g}-{seed}"
-    folder = ROOT / "runs" / name
-    if not (folder / MANIFEST).is_file():
-        own = [f"name={name}", f"seed={seed}", f"data.fraction={fraction}", "evaluation.baselines=false"]
-        subprocess.run([sys.executable, "train.py", config, *overrides, *own], cwd=ROOT, check=True)
+    own = [*overrides, f"name={name}", f"seed={seed}", f"data.fraction={fraction}", "evaluation.baselines=false"]
+    resolved = load_config(ROOT / config, own)
+    folder = ROOT / resolved.folder
+    if not (folder / MANIFEST).is_file() or (folder / "config.yaml").read_text(encoding="utf-8") != resolved.to_yaml():
+        subprocess.run([sys.executable, "train.py", config, *own], cwd=ROOT, check=True)
     metrics: dict[str, Any] = read_json(folder / "metrics.json")
+    for name, known in metrics["sets"].items():
+        if known["fingerprint"] != load_set(name, ROOT / resolved.data.labels, ROOT / resolved.data.articles).fingerprint:
+            sys.exit(f"{folder}: trained on another state of the set {name!r}; remove the runs of the curve and begin again")
     return metrics
 
 
@@ -85,7 +91,9 @@ def figure(runs: Runs) -> Figure:
 
 def main(arguments: Sequence[str]) -> None:
     """Train what is missing; write table and figure."""
-    config, *overrides = arguments or ["configs/default.yaml"]
+    config, *overrides = arguments if arguments and "=" not in arguments[0] else ["configs/default.yaml", *arguments]
+    if load_set(SCORED, ROOT / "labels", ROOT.parent / "shared").missing:
+        sys.exit(f"the curve is scored on {SCORED}, whose texts are not under ../shared")
     runs = {fraction: [train(config, overrides, fraction, seed) for seed in SEEDS] for fraction in FRACTIONS}
     scored = runs[1.0][0]["scores"][SCORED]["model"]
     command = " ".join(["python benchmarks/learning_curve.py", config, *overrides])

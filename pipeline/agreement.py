@@ -19,10 +19,10 @@ from pipeline.articles import json_lines
 from pipeline.codebook import Codebook, Task, default_codebook
 from pipeline.errors import CodebookError, DataError
 from pipeline.metrics import Bootstrap, Estimate, Indices, Values, confusion, precision_recall_f1
-from pipeline.standoff import STATEMENTS
+from pipeline.standoff import ADJUDICATED, STATEMENTS, Labels, Row, read_row
 
 REREADING = "rereading.jsonl"  # a later reading of a sample; id and labels
-ADJUDICATED = "adjudicated"
+Reading = Mapping[str, Labels | None]  # statement's id → labels, None where the reader did not mark it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,16 @@ class Agreement:
     def __str__(self) -> str:
         """A few lines, as the command prints them."""
         alone = f" (marked by one of them only: {self.single})" if self.single else ""
-        classes = "; ".join(f"{name} {f1}" for name, f1 in self.class_f1.items())
+        classes = "; ".join(f"{name} {_said(f1)}" for name, f1 in self.class_f1.items())
         return (
             f"{self.task.name}, {' and '.join(self.readers)}: n {self.n}{alone}\n"
-            f"  same {self.same}, alpha {self.alpha}, kappa {self.kappa}\n  F1: {classes}"
+            f"  same {self.same}, alpha {_said(self.alpha)}, kappa {_said(self.kappa)}\n  F1: {classes}"
         )
+
+
+def _said(estimate: Estimate) -> str:
+    """Undefined: alpha and kappa where only one class occurs, the F1 of a class that nobody used."""
+    return "undefined" if np.isnan(estimate.value) else str(estimate)
 
 
 def read_passes(folder: Path, codebook: Codebook | None = None) -> list[Passes]:
@@ -74,53 +79,51 @@ def read_passes(folder: Path, codebook: Codebook | None = None) -> list[Passes]:
     path = folder / STATEMENTS
     if not path.is_file():
         raise DataError(f"{path}: no such labelled set")
-    rows = {str(row.get("id")): (f"{path}:{number}: {row.get('id')}", row) for number, row in json_lines(path)}
-    readings: dict[str, dict[str, Any]] = {}  # reader → statement's id → labels, or None where he did not mark it
-    for identity, (_, row) in rows.items():
-        for reader, labels in (row.get("passes") or {}).items():
-            readings.setdefault(reader, {})[identity] = labels
+    rows: dict[str, Row] = {}
+    for number, raw in json_lines(path):
+        row = read_row(f"{path}:{number}: {raw.get('id') or 'no id'}", raw, codebook)
+        if row.id in rows:
+            raise DataError(f"{row.where}: a second statement of this id, first at {rows[row.id].where}")
+        rows[row.id] = row
+    readers = dict.fromkeys(reader for row in rows.values() for reader in row.passes)
+    readings: dict[str, Reading] = {r: {i: row.passes[r] for i, row in rows.items() if r in row.passes} for r in readers}
     found = [
-        _passes(rows, readings, pair, task, codebook) for pair in itertools.combinations(readings, 2) for task in codebook.tasks
+        _passes(rows, readings, pair, task) for pair in itertools.combinations(readings, 2) for task in codebook.tasks.values()
     ]
     if not any(len(p.first) for p in found):
         raise DataError(f"{path}: no statement records two passes, so there is no agreement to measure")
     if (folder / REREADING).is_file():
-        readings = {ADJUDICATED: {i: row for i, (_, row) in rows.items()}, "reread": _reread(folder / REREADING, rows)}
-        found += [_passes(rows, readings, (ADJUDICATED, "reread"), task, codebook) for task in codebook.tasks]
+        readings = {
+            ADJUDICATED: {i: row.labels for i, row in rows.items()},
+            "reread": _reread(folder / REREADING, rows, codebook),
+        }
+        found += [_passes(rows, readings, (ADJUDICATED, "reread"), task) for task in codebook.tasks.values()]
     return [p for p in found if len(p.first)]
 
 
-def _reread(path: Path, rows: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    found: dict[str, Mapping[str, Any]] = {}
-    for number, row in json_lines(path):
-        if row.get("id") not in rows:
-            raise DataError(f"{path}:{number}: no statement {row.get('id')!r} in {path.parent / STATEMENTS}")
-        found[row["id"]] = row
+def _reread(path: Path, rows: Mapping[str, Row], codebook: Codebook) -> Reading:
+    found: dict[str, Labels | None] = {}
+    for number, raw in json_lines(path):
+        where = f"{path}:{number}: {raw.get('id')}"
+        if raw.get("id") not in rows or raw["id"] in found:
+            raise DataError(f"{where}: not a statement of {path.parent / STATEMENTS}, or one that stands here twice")
+        try:
+            found[raw["id"]] = {t.name: t.classes[t.index(raw[t.name])] for t in codebook.tasks.values()}
+        except KeyError as error:
+            raise DataError(f"{where}: no {error.args[0]!r}") from error
+        except CodebookError as error:
+            raise CodebookError(f"{where}: {error}") from error
     return found
 
 
-def _passes(
-    rows: Mapping[str, tuple[str, Mapping[str, Any]]],
-    readings: Mapping[str, Mapping[str, Any]],
-    readers: tuple[str, str],
-    name: str,
-    codebook: Codebook,
-) -> Passes:
-    task, (left, right) = codebook.tasks[name], (readings[r] for r in readers)
-    shared = [i for i in rows if i in left and i in right]
-    both = [i for i in shared if left[i] and right[i]]
-    values = [(_index(task, rows[i][0], left[i]), _index(task, rows[i][0], right[i])) for i in both]
+def _passes(rows: Mapping[str, Row], readings: Mapping[str, Reading], readers: tuple[str, str], task: Task) -> Passes:
+    left, right = (readings[r] for r in readers)
+    said = [(i, left[i], right[i]) for i in rows if i in left and i in right]
+    both = [(i, a[task.name], b[task.name]) for i, a, b in said if a is not None and b is not None]
+    values = [(task.index(a), task.index(b)) for _, a, b in both]
     first, second = np.array(values, dtype=np.int64).reshape(-1, 2).T
-    return Passes(task, readers, first, second, [str(rows[i][1].get("article")) for i in both], len(shared) - len(both))
-
-
-def _index(task: Task, where: str, labels: Mapping[str, Any]) -> int:
-    try:
-        return task.index(labels[task.name])
-    except KeyError as error:
-        raise DataError(f"{where}: a pass has no {task.name!r}") from error
-    except CodebookError as error:
-        raise CodebookError(f"{where}: {error}") from error
+    single = sum((a is None) != (b is None) for _, a, b in said)
+    return Passes(task, readers, first, second, [rows[i].article for i, _, _ in both], single)
 
 
 def agreement_of(passes: Iterable[Passes], bootstrap: Bootstrap | None = None) -> list[Agreement]:
@@ -132,7 +135,9 @@ def _agreement(passes: Passes, bootstrap: Bootstrap) -> Agreement:
     classes = len(passes.task.classes)
 
     def f1(first: Indices, second: Indices) -> Values:
-        return precision_recall_f1(confusion(first, second, classes))[2]
+        matrix = confusion(first, second, classes)
+        used = matrix.sum(0) + matrix.sum(1) > 0  # of a class that nobody used, there is no F1
+        return np.where(used, precision_recall_f1(matrix)[2], np.nan)
 
     def resampled(score: Callable[[Indices, Indices], Any]) -> list[Estimate]:
         return _resampled(passes, bootstrap, score)
@@ -150,18 +155,18 @@ def _agreement(passes: Passes, bootstrap: Bootstrap) -> Agreement:
 
 
 def _varied(first: Indices, second: Indices) -> bool:
-    """Whether more than one class occurs; else alpha and kappa are undefined, and nobody disagreed."""
+    """Whether more than one class occurs; else alpha and kappa are undefined."""
     return len({*first.tolist(), *second.tolist()}) > 1
 
 
 def _alpha(first: Indices, second: Indices) -> float:
     if not _varied(first, second):
-        return 1.0
+        return float("nan")
     return float(krippendorff.alpha(reliability_data=np.stack([first, second]), level_of_measurement="nominal"))
 
 
 def _kappa(first: Indices, second: Indices) -> float:
-    return float(cohen_kappa_score(first, second)) if _varied(first, second) else 1.0
+    return float(cohen_kappa_score(first, second)) if _varied(first, second) else float("nan")
 
 
 def _resampled(passes: Passes, bootstrap: Bootstrap, score: Callable[[Indices, Indices], Any]) -> list[Estimate]:
@@ -177,6 +182,8 @@ def _resampled(passes: Passes, bootstrap: Bootstrap, score: Callable[[Indices, I
         for drawn in bootstrap.draws(len(names))
     ]
     tail = (1 - bootstrap.confidence) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
+    table = np.array(samples)
+    table[:, np.isnan(table).all(0)] = 0.0  # undefined in the whole set too, and shown so
+    low, high = np.nanquantile(table, [tail, 1 - tail], axis=0)
     best = values(np.arange(len(passes.first)))
     return [Estimate(float(v), float(a), float(b)) for v, a, b in zip(best, low, high, strict=True)]

@@ -87,14 +87,17 @@ def evaluate(
     resamples: Annotated[int, typer.Option(help="bootstrap resamples")] = 1000,
 ) -> None:
     """Score a trained model, and the extraction of statements, on a labelled set."""
-    from pipeline.corpus import load_set
+    from pipeline.corpus import SPLITS, load_set
     from pipeline.evaluation import evaluate_run
 
     labelled = load_set(set_name, labels, texts)
     if labelled.missing:
         _say(f"{labelled.lacking} (looked for under {texts})")
     if not labelled.split(split):
-        raise ConfigError(f"{set_name} has no {split} statements whose articles were found; nothing to score")
+        there = ", ".join(f"{name} {len(labelled.split(name))}" for name in SPLITS if labelled.split(name))
+        raise ConfigError(
+            f"{set_name} has no {split} statements to score; its statements, where texts were found: {there or 'none'}"
+        )
     result = evaluate_run(_labeller(model), labelled, split, output, resamples)
     for line in result:
         typer.echo(line)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.articles import decode, json_lines
-from pipeline.attribution.paragraphs import Paragraph, split_paragraphs
+from pipeline.attribution.paragraphs import split_paragraphs
 from pipeline.codebook import Codebook, default_codebook
 from pipeline.config import DataSection
 from pipeline.errors import DataError, PipelineError
 from pipeline.files import sha256_file, sha256_text
 from pipeline.records import Article
-from pipeline.standoff import MANIFEST, STATEMENTS, Example, overlapping, read_example, read_marks
+from pipeline.standoff import HELD_TEXT, MANIFEST, STATEMENTS, Example, Row, join, overlapping, read_row
 
 SPLITS = ("train", "development", "test")
 NEEDED = ("id", "sha256", "negotiation", "split", "file")
@@ -72,21 +72,14 @@ def load_set(name: str, labels: Path, articles: Path, codebook: Codebook | None 
         if not path.is_file():
             raise DataError(f"labelled set {name!r}: {path} does not exist")
     described = _described(manifest, refuse)
+    rows = _rows(annotations, described, codebook, refuse)
+    _check_overlaps(rows, refuse)
+    _check_pairs(rows, described, refuse)
     texts = dict(_texts(described, folder, articles, refuse))
-    examples: dict[str, tuple[str, Example]] = {}
-    for where, example in _examples(annotations, described, texts, name, codebook, refuse):
-        if example.statement.id in examples:
-            before = examples[example.statement.id][0]
-            refuse(DataError(f"{where}: a second statement with the content of {example.statement.id!r}, at {before}"))
-        else:
-            examples[example.statement.id] = where, example
-    _check_overlaps(list(examples.values()), refuse)
-    missing = tuple(i for i in described if i not in texts)
-    if not missing:
-        _check_pairs(list(examples.values()), refuse)
+    examples = tuple(_joined(rows, described, texts, name, refuse))
     fingerprint = hashlib.sha256(f"{sha256_file(manifest)}{sha256_file(annotations)}".encode()).hexdigest()
-    rows = tuple(row for _, row in described.values())
-    return LabelledSet(name, rows, texts, tuple(e for _, e in examples.values()), missing, fingerprint)
+    missing = tuple(i for i in described if i not in texts)
+    return LabelledSet(name, tuple(row for _, row in described.values()), texts, examples, missing, fingerprint)
 
 
 def _described(manifest: Path, refuse: Refuse) -> dict[str, tuple[str, Mapping[str, Any]]]:
@@ -99,6 +92,8 @@ def _described(manifest: Path, refuse: Refuse) -> dict[str, tuple[str, Mapping[s
         if lacking:
             refuse(DataError(f"{where}: no {lacking!r}; a manifest line needs {', '.join(NEEDED)}"))
             continue
+        if HELD_TEXT & set(row):
+            refuse(DataError(f"{where}: {row['id']}: a manifest holds no text; remove {', '.join(HELD_TEXT & set(row))}"))
         if row["split"] not in SPLITS:
             refuse(DataError(f"{where}: split {row['split']!r} is not one of {', '.join(SPLITS)}"))
         first, at = split_of.setdefault(row["negotiation"], (row["split"], where))
@@ -121,7 +116,11 @@ def _texts(
 ) -> Iterator[tuple[str, Article]]:
     tables: dict[Path, dict[str, str]] = {}
     for identity, (where, row) in described.items():
-        path = next((p for p in (folder / row["file"], root / row["file"]) if p.is_file()), None)
+        try:
+            path = next((p for p in (folder / row["file"], root / row["file"]) if p.is_file()), None)
+        except OSError as error:
+            refuse(DataError(f"{where}: file {row['file'][:60]!r}: {error.strerror}"))
+            continue
         if path is None:
             continue
         if path.suffix == ".jsonl":
@@ -144,60 +143,67 @@ def _texts(
         yield identity, Article(identity, text, **details, origin=str(path))
 
 
-def _examples(
-    annotations: Path,
+def _rows(
+    annotations: Path, described: Mapping[str, tuple[str, Mapping[str, Any]]], codebook: Codebook, refuse: Refuse
+) -> list[Row]:
+    """The rows that are sound in themselves, each id once."""
+    rows: dict[str, Row] = {}
+    for number, raw in json_lines(annotations):
+        where = f"{annotations}:{number}: {raw.get('id') or 'no id'}"
+        try:
+            if raw.get("article") not in described:
+                raise DataError(f"{where}: article {raw.get('article')!r} is not in {annotations.parent / MANIFEST}")
+            row = read_row(where, raw, codebook)
+            if row.id in rows:
+                raise DataError(f"{where}: a second statement with the content of {row.id!r}, at {rows[row.id].where}")
+            rows[row.id] = row
+        except PipelineError as error:
+            refuse(error)
+    return list(rows.values())
+
+
+def _joined(
+    rows: Sequence[Row],
     described: Mapping[str, tuple[str, Mapping[str, Any]]],
     texts: Mapping[str, Article],
     name: str,
-    codebook: Codebook,
     refuse: Refuse,
-) -> Iterator[tuple[str, Example]]:
-    paragraphs: dict[str, list[Paragraph]] = {}
-    for number, row in json_lines(annotations):
-        where = f"{annotations}:{number}: {row.get('id') or 'no id'}"
-        identity = str(row.get("article"))
-        if identity not in described:
-            refuse(DataError(f"{where}: article {row.get('article')!r} is not in {annotations.parent / MANIFEST}"))
-            continue
-        article = texts.get(identity)
-        try:
-            if article is None:
-                read_marks(where, row, codebook)
-                continue
-            if identity not in paragraphs:
-                paragraphs[identity] = split_paragraphs(article.text)
-            yield where, read_example(where, row, article, paragraphs[identity], described[identity][1], name, codebook)
-        except PipelineError as error:
-            refuse(error)
+) -> Iterator[Example]:
+    paragraphs = {identity: split_paragraphs(article.text) for identity, article in texts.items()}
+    for row in rows:
+        if row.article in texts:
+            try:
+                yield join(row, texts[row.article], paragraphs[row.article], described[row.article][1], name)
+            except PipelineError as error:
+                refuse(error)
 
 
-def _check_overlaps(examples: Sequence[tuple[str, Example]], refuse: Refuse) -> None:
-    by_article: dict[str, list[tuple[str, Example]]] = defaultdict(list)
-    for where, example in examples:
-        by_article[example.article].append((where, example))
+def _check_overlaps(rows: Sequence[Row], refuse: Refuse) -> None:
+    by_article: dict[str, dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        by_article[row.article][row.id] = row
     for inside in by_article.values():
-        places = {e.statement.id: where for where, e in inside}
-        for left, right in overlapping([e.statement for _, e in inside]):
+        for left, right in overlapping({i: row.content for i, row in inside.items()}):
             refuse(
                 DataError(
-                    f"{places[right.id]}: the content of {right.id!r} overlaps that of {left.id!r}, at {places[left.id]}; "
+                    f"{inside[right].where}: its content overlaps that of {left!r}, at {inside[left].where}; "
                     "what was said belongs to one statement"
                 )
             )
 
 
-def _check_pairs(examples: Sequence[tuple[str, Example]], refuse: Refuse) -> None:
-    pairs: dict[str, list[tuple[str, Example]]] = defaultdict(list)
-    for where, example in examples:
-        if example.pair is not None:
-            pairs[example.pair].append((where, example))
+def _check_pairs(rows: Sequence[Row], described: Mapping[str, tuple[str, Mapping[str, Any]]], refuse: Refuse) -> None:
+    pairs: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.pair is not None:
+            pairs[row.pair].append(row)
     for name, members in pairs.items():
-        where, first = members[0]
+        where = members[0].where
         if len(members) != 2:
             refuse(DataError(f"{where}: pair {name!r} has {len(members)} statements; a pair has two"))
-        elif members[1][1].labels == first.labels:
+        elif members[0].labels == members[1].labels:
             refuse(DataError(f"{where}: the statements of pair {name!r} have the same labels; the edit should flip one"))
-        elif members[1][1].split != first.split:
+        elif len({described[m.article][1]["split"] for m in members}) > 1:
             refuse(DataError(f"{where}: the statements of pair {name!r} stand in two splits"))
 
 

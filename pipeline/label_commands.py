@@ -1,19 +1,15 @@
 """The commands over labelled sets: `parley labels check`, `stats`, `export`, `import`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table as RichTable
 
-from pipeline.codebook import default_codebook
-from pipeline.corpus import load_set
 from pipeline.errors import ConfigError, DataError
-from pipeline.labelling.check import check_sets, names_of
-from pipeline.labelling.exchange import Tool, export, import_labels, sheets_of_articles, sheets_of_set
-from pipeline.labelling.tables import Table, cells, classes_by, composition, wording
+from pipeline.labelling import Tool
+
+if TYPE_CHECKING:
+    from pipeline.labelling.tables import Table
 
 app = typer.Typer(
     name="labels", no_args_is_help=True, help="Labelled sets: check them, count them, take them to a tool and back."
@@ -28,6 +24,10 @@ ToolName = Annotated[Tool, typer.Option("--tool", help="the annotation tool")]
 @app.command()
 def check(names: Names = None, labels: Labels = Path("labels"), texts: Texts = Path("../shared")) -> None:
     """Is every set sound: spans, values, ids, hashes, pairs; no negotiation, text or near-duplicate in two splits?"""
+    from pipeline.codebook import default_codebook
+    from pipeline.labelling.check import check_sets
+    from pipeline.labelling.tables import cells
+
     checked = check_sets(labels, texts, names or ())
     codebook = default_codebook()
     for labelled in checked.sets:
@@ -54,6 +54,11 @@ def stats(
     texts: Texts = Path("../shared"),
 ) -> None:
     """What the sets are made of: tables of composition, classes and wording, as Markdown."""
+    from pipeline.codebook import default_codebook
+    from pipeline.corpus import load_set
+    from pipeline.labelling.check import names_of
+    from pipeline.labelling.tables import cells, classes_by, composition, wording
+
     codebook, chosen = default_codebook(), names_of(labels, names or ())
     counted = [classes_by(field, labels, name, codebook) for field in by or () for name in chosen]
     loaded = [load_set(name, labels, texts, codebook) for name in chosen]
@@ -73,6 +78,10 @@ def export_command(
 ) -> None:
     """Write articles, or a labelled set with all its readers, for Label Studio, doccano or Prodigy."""
     from pipeline.articles import Failure, read_articles
+    from pipeline.codebook import default_codebook
+    from pipeline.corpus import load_set
+    from pipeline.labelling.check import names_of
+    from pipeline.labelling.exchange import export, sheets_of_articles, sheets_of_set
     from pipeline.statements import read_statements
 
     if (set_name is None) == (not inputs) or (set_name and statements):
@@ -101,11 +110,14 @@ def import_command(
     annotator: Annotated[list[str] | None, typer.Option(help="an annotator's name for a number: 2=ana; 4=adjudicated")] = None,
 ) -> None:
     """Make a labelled set of what annotators did in Label Studio, doccano or Prodigy; nothing is half-imported."""
+    from pipeline.codebook import default_codebook
+    from pipeline.labelling.exchange import import_labels
+
     names = dict(_named(pair) for pair in annotator or ())
     made = import_labels(exports, tool, output, default_codebook(), negotiation, split, names)
     typer.echo(f"{output}: {made.statements} statements of {made.articles} articles, by {', '.join(made.annotators)}", err=True)
-    if made.dropped:
-        typer.echo(f"{made.dropped} marks of single annotators are not in the adjudicated reading", err=True)
+    for remark in made.remarks:
+        typer.echo(f"note: {remark}", err=True)
 
 
 def _named(pair: str) -> tuple[str, str]:
@@ -115,13 +127,9 @@ def _named(pair: str) -> tuple[str, str]:
     return before, after
 
 
-def _show(table: Table) -> None:
-    """A table as Markdown, whatever the width of the terminal."""
-    shown = RichTable(*table.columns, title=None, box=box.MARKDOWN)
-    for row in table.rows:
-        shown.add_row(*row)
-    console = Console(width=400)
+def _show(table: "Table") -> None:
+    """A table as Markdown."""
+    lines = [table.columns, tuple("---" for _ in table.columns), *table.rows]
     typer.echo(f"\n{table.title}\n")
-    with console.capture() as captured:
-        console.print(shown)
-    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip()))
+    for line in lines:
+        typer.echo(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |")

@@ -1,7 +1,7 @@
 """Standoff rows ↔ examples: the one reader and the one writer of a labelled set's two files.
 
 `manifest.jsonl` names the articles, `statements.jsonl` annotates them by offsets and holds none of their text
-(docs/data_format.md). What is wrong in a row is said with file and line.
+(docs/data_format.md). What is wrong in a row is said with file, line and id.
 """
 
 import re
@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,64 @@ from pipeline.articles import json_lines
 from pipeline.attribution.paragraphs import Paragraph
 from pipeline.attribution.sentences import place_of
 from pipeline.codebook import Codebook
-from pipeline.errors import CodebookError, ConfigError, DataError
+from pipeline.errors import CodebookError, ConfigError, DataError, nearest
 from pipeline.files import current_umask, write_text
 from pipeline.records import Article, Span, Statement
-from pipeline.statements import SPANS, span_of, to_json
+from pipeline.statements import span_of, to_json
 
 MANIFEST, STATEMENTS = "manifest.jsonl", "statements.jsonl"
-SPEAKER_FIELDS = ("speaker", "kind", "role", "side", "type")
+FIELDS = (
+    "id",
+    "article",
+    "content",
+    "cue",
+    "source",
+    "speaker",
+    "kind",
+    "role",
+    "side",
+    "type",
+    "hard",
+    "passes",
+    "note",
+    "pair",
+)
 HELD_TEXT = {"text", "cue_text", "source_text", "context"}
+ADJUDICATED, PROPOSAL = "adjudicated", "proposal"  # not names of readers: who has the last word, and nobody yet
 SHORT = 3  # words; a longer speaker or role that stands in the article is kept as its span, not as text
 
 Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """A hand-labelled statement: `labels` has one class for each task of the codebook.
+class Row:
+    """One row of `statements.jsonl`, checked as far as that goes without the article's text.
 
     `passes` is what each reader said, None for a reader who did not mark the statement; `note` is the line that decided a
     difference between them; `pair` ties two statements that a small edit tells apart.
     """
+
+    where: str
+    id: str
+    article: str
+    content: tuple[Span, ...]
+    cue: Span | None
+    source: Span | None
+    speaker: str | Span
+    kind: str
+    role: str | Span | None
+    side: str | None
+    type: str
+    labels: Labels
+    hard: bool
+    passes: Mapping[str, Labels | None]
+    note: str | None
+    pair: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A hand-labelled statement: `labels` has one class for each task of the codebook; the rest as in `Row`."""
 
     statement: Statement
     labels: Labels
@@ -50,99 +87,80 @@ class Example:
     pair: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What a row says of its statement, apart from where it stands: checked without the article's text."""
-
-    labels: Labels
-    passes: Mapping[str, Labels | None]
-    note: str | None
-    pair: str | None
-
-
-def read_marks(where: str, row: Mapping[str, Any], codebook: Codebook) -> Marks:
-    """The labels of one row of `statements.jsonl`.
+def read_row(where: str, raw: Mapping[str, Any], codebook: Codebook) -> Row:
+    """One row of `statements.jsonl`.
 
     Raises:
-        DataError: a field is missing or malformed, or the row holds text (`where` starts the message).
+        DataError: a field is missing, unknown or malformed, a span lies inside another, or the row holds text (`where`
+            starts the message).
         CodebookError: a label, kind or type is not in the codebook.
     """
-    held = sorted(HELD_TEXT & set(row))
-    if held:
-        raise DataError(f"{where}: a standoff file holds no text; remove the field {held[0]!r}")
     try:
+        _check_fields(raw, codebook)
         for key, known in (("kind", codebook.kinds), ("type", codebook.types)):
-            if row[key] not in known:
-                raise CodebookError(f"{key} {row[key]!r} is not one of {', '.join(known)}")
-        labels = _labels(row, codebook)
-        passes = {name: p if p is None else _labels(p, codebook) for name, p in (row.get("passes") or {}).items()}
-        note, pair = (_text_or_none(row, key) for key in ("note", "pair"))
+            if raw[key] not in known:
+                raise CodebookError(f"{key} {raw[key]!r} is not one of {', '.join(known)}")
+        content = tuple(sorted(span_of(pair) for pair in raw["content"]))
+        cue, source = (None if raw[key] is None else span_of(raw[key]) for key in ("cue", "source"))
+        check_spans(content, cue, source)
+        identity = f"{raw['article']}:{content[0].start}-{content[-1].end}"
+        if raw["id"] != identity:
+            raise ValueError(f"id {raw['id']!r} does not say what the row says; it should be {identity!r}")
+        labels = _labels(raw, codebook)
+        passes = {name: p if p is None else _labels(p, codebook) for name, p in raw.get("passes", {}).items()}
+        note, pair = _words(raw.get("note"), "note"), _words(raw.get("pair"), "pair")
         _check_passes(labels, passes, note)
+        speaker = _words_or_span(raw["speaker"], "speaker")
+        if speaker is None:
+            raise ValueError("no speaker; an unnamed source is kept as the article describes it")
+        return Row(
+            where, identity, str(raw["article"]), content, cue, source, speaker, raw["kind"],
+            _words_or_span(raw["role"], "role"), _words(raw["side"], "side"), raw["type"],
+            labels, _truth(raw.get("hard", False)), passes, note, pair,
+        )  # fmt: skip
     except KeyError as error:
         raise DataError(f"{where}: no {error.args[0]!r}") from error
-    except (DataError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{where}: {error}") from error
     except CodebookError as error:
         raise CodebookError(f"{where}: {error}") from error
-    return Marks(labels, passes, note, pair)
-
-
-def read_example(
-    where: str,
-    row: Mapping[str, Any],
-    article: Article,
-    paragraphs: Sequence[Paragraph],
-    described: Mapping[str, Any],
-    set_name: str,
-    codebook: Codebook,
-) -> Example:
-    """One row of `statements.jsonl`, joined to its article.
-
-    Args:
-        described: the article's row of the manifest.
-
-    Raises:
-        DataError: as `read_marks`, and where a span does not fit the article or itself.
-        CodebookError: as `read_marks`.
-    """
-    marks = read_marks(where, row, codebook)
-    try:
-        content = [span_of(pair) for pair in row["content"]]
-        cue, source = (span_of(row[key]) if row.get(key) is not None else None for key in SPANS)
-        fields = {key: _value(row[key], article) for key in SPEAKER_FIELDS}
-        paragraph, context = place_of(article.text, paragraphs, min(content).start)
-        statement = Statement.cut(article, content, cue, source, **fields, paragraph=paragraph, context=context)
-        _check_spans(statement, row)
-    except KeyError as error:
-        raise DataError(f"{where}: no {error.args[0]!r}") from error
-    except (DataError, ValueError, TypeError) as error:
+    except (DataError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{where}: {error}") from error
-    return Example(
-        statement, marks.labels, bool(row.get("hard")), article.id, described["negotiation"], described["split"],
-        set_name, marks.passes, marks.note, marks.pair,
-    )  # fmt: skip
+
+
+def _check_fields(raw: Mapping[str, Any], codebook: Codebook) -> None:
+    known = (*FIELDS, *codebook.tasks)
+    for name in raw:
+        if name in HELD_TEXT:
+            raise ValueError(f"a standoff file holds no text; remove the field {name!r}")
+        if name not in known:
+            raise ValueError(f"unknown field {name!r}.{nearest(name, known)}")
+    passes = raw.get("passes", {})
+    if not isinstance(passes, Mapping) or not all(p is None or isinstance(p, Mapping) for p in passes.values()):
+        raise TypeError("passes is not an object of reader → labels or null")
+    for reader, said in passes.items():
+        if not reader or reader in (ADJUDICATED, PROPOSAL) or set("/\\") & set(reader):
+            raise ValueError(f"passes: {reader!r} cannot be the name of a reader")
+        if said is not None and set(said) != set(codebook.tasks):
+            raise ValueError(f"passes: {reader!r} says {', '.join(said) or 'nothing'}, not {', '.join(codebook.tasks)}")
+
+
+def check_spans(content: Sequence[Span], cue: Span | None, source: Span | None) -> None:
+    """Raise ValueError unless the spans are ranges in order, and cue and source lie apart from the content and each other."""
+    if not content:
+        raise ValueError("a statement without content")
+    named = [*(("content", s) for s in content), *((n, s) for n, s in (("cue", cue), ("source", source)) if s is not None)]
+    for name, span in named:
+        if not 0 <= span.start < span.end:
+            raise ValueError(f"{name} {list(span)} is not a range: start must be below end")
+    for i, (name, span) in enumerate(named):
+        for other, part in named[:i]:
+            if span.overlaps(part):
+                raise ValueError(
+                    f"{name} {list(span)} and {other} {list(part)} overlap; cue and source are no part of the content"
+                )
 
 
 def _labels(row: Mapping[str, Any], codebook: Codebook) -> dict[str, str]:
     return {task.name: task.classes[task.index(row[task.name])] for task in codebook.tasks.values()}
-
-
-def _text_or_none(row: Mapping[str, Any], key: str) -> str | None:
-    value = row.get(key)
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{key} is {type(value).__name__}, not a string")
-    return value
-
-
-def _check_spans(statement: Statement, row: Mapping[str, Any]) -> None:
-    if row.get("id", statement.id) != statement.id:
-        raise ValueError(f"id {row['id']!r} does not say what the row says; it should be {statement.id!r}")
-    for name, span in (("cue", statement.cue), ("source", statement.source)):
-        for part in statement.content:
-            if span is not None and span.overlaps(part):
-                raise ValueError(f"{statement.id!r}: {name} {list(span)} lies inside its own content {list(part)}")
-    if statement.cue and statement.source and statement.cue.overlaps(statement.source):
-        raise ValueError(f"{statement.id!r}: cue {list(statement.cue)} and source {list(statement.source)} overlap")
 
 
 def _check_passes(labels: Labels, passes: Mapping[str, Labels | None], note: str | None) -> None:
@@ -151,12 +169,44 @@ def _check_passes(labels: Labels, passes: Mapping[str, Labels | None], note: str
         raise ValueError("the labels are not what every pass says, and no 'note' says how that was decided")
 
 
-def _value(value: Any, article: Article) -> str | None:
-    """A field's text; a long one is kept as a span, so that a standoff file never holds the article's words."""
-    text = " ".join(span_of(value).of(article.text).split()) if isinstance(value, list) else value
-    if text is not None and not isinstance(text, str):
-        raise TypeError(f"{text!r} is neither a string nor a span")
-    return text
+def _words(value: Any, name: str) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value.strip()):
+        raise TypeError(f"{name} is {value!r}; it is words or null")
+    return value
+
+
+def _words_or_span(value: Any, name: str) -> str | Span | None:
+    return span_of(value) if isinstance(value, list) else _words(value, name)
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"hard is {value!r}; it is true or false")
+    return value
+
+
+def join(row: Row, article: Article, paragraphs: Sequence[Paragraph], described: Mapping[str, Any], set_name: str) -> Example:
+    """A row joined to its article; `described` is the article's row of the manifest.
+
+    Raises:
+        DataError: a span ends after the text, or has no words.
+    """
+
+    def said(value: str | Span | None) -> str | None:
+        return " ".join(value.of(article.text).split()) if isinstance(value, Span) else value
+
+    paragraph, context = place_of(article.text, paragraphs, row.content[0].start)
+    try:
+        statement = Statement.cut(
+            article, row.content, row.cue, row.source, speaker=said(row.speaker), kind=row.kind, role=said(row.role),
+            side=row.side, type=row.type, paragraph=paragraph, context=context,
+        )  # fmt: skip
+    except DataError as error:
+        raise DataError(f"{row.where}: {error}") from error
+    return Example(
+        statement, row.labels, row.hard, article.id, described["negotiation"], described["split"], set_name,
+        row.passes, row.note, row.pair,
+    )  # fmt: skip
 
 
 def read_rows(folder: Path) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
@@ -186,14 +236,14 @@ def without_text(value: str | None, text: str) -> str | list[int] | None:
 
 
 def to_row(example: Example, article: Article) -> dict[str, Any]:
-    """The row of `statements.jsonl` that `read_example` reads as `example`."""
+    """The row of `statements.jsonl` that is read as `example`."""
     s = example.statement
     row: dict[str, Any] = {
         "id": s.id,
         "article": article.id,
         "content": [list(span) for span in s.content],
         **{name: None if span is None else list(span) for name, span in (("cue", s.cue), ("source", s.source))},
-        **{name: getattr(s, name) for name in SPEAKER_FIELDS},
+        **{name: getattr(s, name) for name in ("speaker", "kind", "role", "side", "type")},
         **example.labels,
         "hard": example.hard,
         "passes": {name: None if p is None else dict(p) for name, p in example.passes.items()},
@@ -239,7 +289,13 @@ def write_set(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def overlapping(statements: Sequence[Statement]) -> list[tuple[Statement, Statement]]:
-    """Pairs of statements of one article whose contents share a character."""
-    parts: list[tuple[Span, Statement]] = sorted(((span, s) for s in statements for span in s.content), key=lambda p: p[0])
-    return [(a[1], b[1]) for a, b in pairwise(parts) if a[0].overlaps(b[0]) and a[1] is not b[1]]
+def overlapping(contents: Mapping[str, Sequence[Span]]) -> list[tuple[str, str]]:
+    """Pairs of statements of one article, by their ids, of which the later begins inside the content of the earlier."""
+    parts = sorted((span, identity) for identity, spans in contents.items() for span in spans)
+    found, furthest = [], parts[0] if parts else (Span(0, 0), "")
+    for span, identity in parts[1:]:
+        if span.overlaps(furthest[0]) and identity != furthest[1]:
+            found.append((furthest[1], identity))
+        if span.end > furthest[0].end:
+            furthest = (span, identity)
+    return found

@@ -83,7 +83,11 @@ def test_ids_are_the_article_and_the_span() -> None:
             DataError,
             r"statements.jsonl:2: train-0:\S+: .*content \[5, 2\] is not a range",
         ),
-        (lambda r: r.update(content=[[0, 99999]]), DataError, r"statements.jsonl:2: train-0:\S+: .*ends after the text"),
+        (
+            lambda r: r.update(content=[[1000, 99999]], source=None, cue=None, id="train-0:1000-99999"),
+            DataError,
+            r"statements.jsonl:2: train-0:1000-99999: .*ends after the text",
+        ),
         (lambda r: r.update(content=[[0, "9"]]), DataError, r"statements.jsonl:2: train-0:\S+: a span is \[start, end\]"),
         (lambda r: r.pop("outlook"), DataError, r"statements.jsonl:2: train-0:\S+: no 'outlook'"),
         (lambda r: r.update(text="words"), DataError, r"statements.jsonl:2: train-0:\S+: a standoff file holds no text"),
@@ -147,30 +151,57 @@ def test_sample_takes_whole_articles(labels: Path) -> None:
     assert sample(train, 1.0, seed=3) == train
 
 
-def test_agreement_by_hand(tmp_path: Path) -> None:
-    pairs = [("escalatory", "escalatory")] * 4 + [("neutral", "neutral")] * 3 + [("conciliatory", "neutral")]
-    path = tmp_path / "statements.jsonl"
+def write_passes(folder: Path, pairs: list[tuple[str, str | None]], outlook: str = "none") -> None:
+    """A set of statements that two readers gave these stances."""
     rows = [
         {
-            "id": str(i),
-            "article": f"a{i % 3}",
-            "passes": {"a": {"stance": a, "outlook": "none"}, "b": {"stance": b, "outlook": "none"}},
+            "id": f"a{i % 3}:{9 * i}-{9 * i + 5}", "article": f"a{i % 3}", "content": [[9 * i, 9 * i + 5]], "note": "as a said",
+            "cue": None, "source": None, "speaker": "Envoy", "kind": "person", "role": None, "side": None, "type": "direct",
+            "stance": a, "outlook": outlook,
+            "passes": {"a": {"stance": a, "outlook": outlook}, "b": b and {"stance": b, "outlook": outlook}},
         }
         for i, (a, b) in enumerate(pairs)
-    ]
-    path.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    ]  # fmt: skip
+    (folder / "statements.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+
+
+def test_agreement_by_hand(tmp_path: Path) -> None:
+    pairs: list[tuple[str, str | None]] = [("escalatory", "escalatory")] * 4 + [("neutral", "neutral")] * 3
+    write_passes(tmp_path, [*pairs, ("conciliatory", "neutral"), ("neutral", None)])
     stance, outlook = agreement_of(read_passes(tmp_path))
     # Krippendorff's alpha by its formula: n = 16 values, of which 8 escalatory, 7 neutral, 1 conciliatory; 2 disagreeing pairs
     expected = 1 - (16 - 1) * 2 / (16 * 16 - (64 + 49 + 1))
     assert stance.alpha.value == pytest.approx(expected)
+    assert (stance.n, stance.single, stance.readers) == (8, 1, ("a", "b"))
     assert stance.same.value == pytest.approx(7 / 8)
     assert {name: f1.value for name, f1 in stance.class_f1.items()} == pytest.approx(
         {"escalatory": 1.0, "conciliatory": 0.0, "neutral": 6 / 7}
     )
     assert stance.kappa.value == pytest.approx((7 / 8 - 28 / 64) / (1 - 28 / 64))
-    assert stance.readers == ("a", "b")
     assert stance.alpha.low <= stance.alpha.value <= stance.alpha.high
-    assert outlook.alpha.value == 1.0
+    assert "alpha undefined, kappa undefined" in str(outlook)
+    assert "pessimistic undefined; optimistic undefined; none 1.000 [1.000, 1.000]" in str(outlook)
+
+
+def test_a_rare_class_that_is_always_agreed_on_has_no_low_interval(tmp_path: Path) -> None:
+    write_passes(tmp_path, [("escalatory", "escalatory"), *[("neutral", "neutral")] * 8])
+    (stance, _) = agreement_of(read_passes(tmp_path))
+    assert stance.class_f1["escalatory"] == (1.0, 1.0, 1.0)
+
+
+def test_a_later_reading_is_compared_with_the_labels(tmp_path: Path) -> None:
+    write_passes(tmp_path, [("escalatory", "neutral"), ("neutral", "neutral"), ("conciliatory", "neutral")])
+    path = tmp_path / "rereading.jsonl"
+    said = [
+        {"id": "a0:0-5", "stance": "escalatory", "outlook": "none"},
+        {"id": "a2:18-23", "stance": "neutral", "outlook": "none"},
+    ]
+    path.write_text("".join(json.dumps(r) + "\n" for r in said), encoding="utf-8")
+    reread = next(a for a in agreement_of(read_passes(tmp_path)) if a.readers == ("adjudicated", "reread"))
+    assert (reread.task.name, reread.n, reread.same.value) == ("stance", 2, 0.5)
+    path.write_text(json.dumps(said[0] | {"id": "gone"}) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"rereading.jsonl:1: gone: not a statement of"):
+        read_passes(tmp_path)
 
 
 def test_agreement_command(parley: Callable[..., tuple[int, str, str]]) -> None:

@@ -16,7 +16,8 @@ from pipeline.files import sha256_text
 from pipeline.labelling.check import check_sets
 from pipeline.labelling.tables import cells, classes_by, composition, wording
 from pipeline.labelling.wording import grams, shared_runs, variety
-from pipeline.standoff import MANIFEST, STATEMENTS, read_example, to_row, without_text
+from pipeline.records import Span
+from pipeline.standoff import MANIFEST, STATEMENTS, overlapping, to_row, without_text
 
 ROOT = Path(__file__).parents[1]
 Parley = Callable[..., tuple[int, str, str]]
@@ -48,7 +49,12 @@ def test_a_sound_set_has_no_problem(labels: Path, parley: Parley) -> None:
     ("file", "line", "change", "problem"),
     [
         (STATEMENTS, 2, lambda r: r.update(stance="angry"), r"statements.jsonl:2: train-0:\S+: 'angry' is not a class"),
-        (STATEMENTS, 2, lambda r: r.update(content=[[0, 10**6]]), r"statements.jsonl:2: .*ends after the text"),
+        (
+            STATEMENTS,
+            2,
+            lambda r: r.update(content=[[100, 9999]], id="train-0:100-9999"),
+            r"statements.jsonl:2: .*ends after the text",
+        ),
         (
             STATEMENTS,
             2,
@@ -59,14 +65,16 @@ def test_a_sound_set_has_no_problem(labels: Path, parley: Parley) -> None:
             STATEMENTS,
             2,
             lambda r: r.update(cue=[r["content"][0][0], r["content"][0][0] + 3]),
-            r"cue \[.*inside its own content",
+            r"cue \[.* and content \[.* overlap",
         ),
         (STATEMENTS, 2, lambda r: r["passes"]["b"].update(stance="escalatory"), r"not what every pass says, and no 'note'"),
         (STATEMENTS, 2, lambda r: r["passes"]["b"].update(stance="calm"), r"statements.jsonl:2: .*'calm' is not a class"),
         (STATEMENTS, 2, lambda r: r.update(context="words"), r"a standoff file holds no text; remove the field 'context'"),
-        (STATEMENTS, 2, lambda r: r.update(note=3), r"statements.jsonl:2: .*note is int, not a string"),
+        (STATEMENTS, 2, lambda r: r.update(note=3), r"statements.jsonl:2: .*note is 3; it is words or null"),
         (MANIFEST, 1, lambda r: r.update(sha256="0" * 64), r"manifest.jsonl:1: .*does not hold the text that was annotated"),
         (MANIFEST, 2, lambda r: r.update(id="train-0"), r"manifest.jsonl:2: the id 'train-0' was used before, at .*:1"),
+        (MANIFEST, 1, lambda r: r.update(text="words"), r"manifest.jsonl:1: train-0: a manifest holds no text"),
+        (MANIFEST, 1, lambda r: r.update(file="x" * 300), r"manifest.jsonl:1: file 'xxx.*: File name too long"),
         (MANIFEST, 1, lambda r: r.update(split="exam"), r"manifest.jsonl:1: split 'exam' is not one of"),
     ],
 )
@@ -91,16 +99,39 @@ def test_statements_that_overlap_are_refused(labels: Path) -> None:
         rows[1].update(content=[[end - 1, end]], cue=None, source=None, id=f"train-0:{end - 1}-{end}")
 
     rewrite(labels / "tiny", STATEMENTS, stretch)
-    with pytest.raises(DataError, match=r"statements.jsonl:2: .* overlaps that of 'train-0:\S+', at .*statements.jsonl:1"):
+    with pytest.raises(
+        DataError, match=r"statements.jsonl:2: .* content overlaps that of 'train-0:\S+', at .*statements.jsonl:1"
+    ):
         load_set("tiny", labels, labels)
 
 
-def test_a_label_of_a_text_that_is_not_here_is_checked_too(labels: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda r: r.update(stance="angry"), "'angry' is not a class"),
+        (lambda r: r.update(content=[[5, 2]]), "is not a range"),
+        (lambda r: r.update(id="train-0:0-1"), "does not say what the row says"),
+        (lambda r: r.update(pair="alone"), "pair 'alone' has 1 statements"),
+    ],
+)
+def test_a_row_whose_text_is_not_here_is_checked_too(labels: Path, change: Callable, problem: str) -> None:
     (labels / "tiny" / "articles" / "train-0.txt").unlink()
-    change_line(labels / "tiny" / STATEMENTS, 2, lambda r: r.update(stance="angry"))
+    change_line(labels / "tiny" / STATEMENTS, 2, change)
     checked = check_sets(labels, labels)
     assert checked.sets[0].missing == ("train-0",)
-    assert len(checked.problems) == 1 and "'angry' is not a class" in checked.problems[0]
+    assert len(checked.problems) == 1 and problem in checked.problems[0]
+
+
+def test_every_overlap_is_found() -> None:
+    spans = {"long": [Span(0, 100)], "a": [Span(10, 20)], "b": [Span(30, 40)], "c": [Span(100, 120)]}
+    assert overlapping(spans) == [("long", "a"), ("long", "b")]
+    assert overlapping({}) == []
+
+
+def test_a_speaker_that_the_article_has_is_kept_as_its_span(labels: Path) -> None:
+    change_line(labels / "tiny" / STATEMENTS, 1, lambda r: r.update(speaker="leave the table, war"))
+    problems = check_sets(labels, labels).problems
+    assert len(problems) == 1 and "'speaker' stands in the article; keep its span, [21, 41]" in problems[0]
 
 
 def test_a_note_that_quotes_the_article_is_found(tmp_path: Path) -> None:
@@ -209,12 +240,6 @@ def test_a_long_role_becomes_its_first_span() -> None:
     assert without_text(None, text) is None
 
 
-def test_read_example_is_the_only_reader() -> None:
-    used = [p for p in (ROOT / "pipeline").rglob("*.py") if re.search(r"\bread_example\(", p.read_text(encoding="utf-8"))]
-    assert sorted(p.name for p in used) == ["corpus.py", "standoff.py"]
-    assert read_example.__doc__
-
-
 def test_tables(labels: Path) -> None:
     codebook = default_codebook()
     assert composition(labels, ["tiny"]).rows == (("tiny", "10", "3", "50", "30", "10", "10", "3"),)
@@ -247,3 +272,18 @@ def test_runs_of_words() -> None:
     assert found.distinct == pytest.approx(5 / 6)
     assert found.most_shared == 0.5
     assert variety({}).texts == 0
+
+
+def test_runs_that_everybody_shares_cost_nothing() -> None:
+    phrase = "the talks will go on"
+    texts = {str(i): f"{phrase} {i}" for i in range(3000)}
+    assert list(shared_runs(texts, 4)) == []  # 4.5 million pairs, were they counted
+    few = {str(i): f"{phrase} {i}" for i in range(3)}
+    assert [(s.left, s.right) for s in shared_runs(few, 5, {"0": "x", "1": "x", "2": "y"})] == [("0", "2"), ("1", "2")]
+
+
+def test_tables_show_names_as_they_are(labels: Path, parley: Parley) -> None:
+    rewrite(labels / "tiny", MANIFEST, lambda rows: [r.update(negotiation=f"[/b] {r['split']} | talks") for r in rows])
+    status, out, err = parley("labels", "stats", "--labels", labels, "--by", "negotiation")
+    assert status == 0, err
+    assert "| [/b] train &#124; talks | 6 | 30 |" in out

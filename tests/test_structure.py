@@ -20,8 +20,8 @@ FLOW = [
     "attribution.linking", "attribution",
     "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "training", "baselines",
     "inference", "evaluation", "card", "plots", "report", "batch",
-    "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
-    "labelling.doccano", "labelling.prodigy", "labelling.exchange", "labelling", "label_commands", "cli",
+    "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
+    "labelling.doccano", "labelling.prodigy", "labelling.exchange", "label_commands", "cli",
 ]  # fmt: skip
 
 

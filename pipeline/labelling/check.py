@@ -11,11 +11,11 @@ from pipeline.codebook import Codebook, default_codebook
 from pipeline.corpus import LabelledSet, load_set
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.labelling.wording import grams, shared_runs, words
-from pipeline.records import Article
-from pipeline.standoff import MANIFEST, STATEMENTS, Example
+from pipeline.standoff import MANIFEST, STATEMENTS, Example, without_text
 
 RUN = 5  # words: statements in two splits are compared by their runs of five words ...
 NEAR, AT_LEAST = 0.5, 3  # ... and are near-duplicates from this share of the shorter one's runs, and so many of them
+WORDS = 3  # from which the same words in two splits are a leak; fewer ("it", "the offer") say nothing without their cue
 QUOTED = 9  # words in a row of an article that a standoff file must not hold
 
 
@@ -60,7 +60,7 @@ def check_sets(labels: Path, articles: Path, names: Sequence[str] = (), codebook
             refuse(error)
     for labelled in sets:
         problems += _quotes(labelled, labels)
-        problems += _lacking_classes(labelled, labels, codebook)
+    problems += _lacking_classes(sets, codebook)
     problems += [*_split_negotiations(sets, labels), *_same_articles(sets), *_same_words(sets)]
     return Checked(sets, problems)
 
@@ -68,26 +68,31 @@ def check_sets(labels: Path, articles: Path, names: Sequence[str] = (), codebook
 def _quotes(labelled: LabelledSet, labels: Path) -> Iterator[str]:
     """Fields of a row that repeat the article: a standoff file names places in a text and never holds it."""
     path = labels / labelled.name / STATEMENTS
-    running: dict[str, str] = {}
+    running = {article.id: f" {' '.join(words(article.text))} " for article in labelled.articles.values()}
     for number, row in json_lines(path):
         article = labelled.articles.get(str(row.get("article")))
         if article is None:
             continue
-        if article.id not in running:
-            running[article.id] = f" {' '.join(words(article.text))} "
-        for key, value in row.items():
-            runs = grams(value, QUOTED) if isinstance(value, str) and key not in ("id", "article") else []
-            if any(f" {' '.join(run)} " in running[article.id] for run in runs):
+        for key in ("speaker", "role", "side", "note"):
+            value = row.get(key)
+            if not isinstance(value, str):
+                continue
+            if any(f" {' '.join(run)} " in running[article.id] for run in grams(value, QUOTED)):
                 yield f"{path}:{number}: {row.get('id')}: {key!r} repeats {QUOTED} words in a row of its article; remove them"
+            elif key in ("speaker", "role") and without_text(value, article.text) != value:
+                span = without_text(value, article.text)
+                yield f"{path}:{number}: {row.get('id')}: {key!r} stands in the article; keep its span, {span}"
 
 
-def _lacking_classes(labelled: LabelledSet, labels: Path, codebook: Codebook) -> Iterator[str]:
-    """A set that is trained on must have every class in its training split, or nothing can be learned of it."""
-    train = [] if labelled.missing else labelled.split("train")
+def _lacking_classes(sets: Sequence[LabelledSet], codebook: Codebook) -> Iterator[str]:
+    """What is trained on must have every class among its training statements, or nothing can be learned of it."""
+    train = [e for s in sets for e in s.split("train")]
+    if any(s.missing for s in sets):
+        return
     for task in codebook.tasks.values() if train else ():
         for label in task.classes:
             if not any(e.labels[task.name] == label for e in train):
-                yield f"{labels / labelled.name / STATEMENTS}: no training statement is {label!r} ({task.name})"
+                yield f"{', '.join(s.name for s in sets)}: no training statement is {label!r} ({task.name})"
 
 
 def _split_negotiations(sets: Sequence[LabelledSet], labels: Path) -> Iterator[str]:
@@ -103,23 +108,27 @@ def _split_negotiations(sets: Sequence[LabelledSet], labels: Path) -> Iterator[s
 
 
 def _same_articles(sets: Sequence[LabelledSet]) -> Iterator[str]:
-    first: dict[str, tuple[str, Article, str]] = {}
+    first: dict[str, tuple[str, str]] = {}
     for labelled in sets:
-        split_of = {row["id"]: row["split"] for row in labelled.manifest}
-        for article in labelled.articles.values():
-            split = split_of[article.id]
-            name, other, where = first.setdefault(article.sha256, (labelled.name, article, split))
-            if where != split:
-                yield f"{labelled.name}/{article.id} ({split}) has the text of {name}/{other.id} ({where}): one must leave"
+        for row in labelled.manifest:
+            name = f"{labelled.name}/{row['id']}"
+            other, split = first.setdefault(row["sha256"], (name, row["split"]))
+            if split != row["split"]:
+                yield f"{name} ({row['split']}) has the text of {other} ({split}): one must leave"
 
 
 def _same_words(sets: Sequence[LabelledSet]) -> Iterator[str]:
     """Statements in two splits with the same words, or most of them."""
     of: dict[str, Example] = {f"{s.name}/{e.statement.id}": e for s in sets for e in s.examples}
-    texts = {key: e.statement.text for key, e in of.items()}
-    for shared in shared_runs(texts, RUN):
-        left, right = of[shared.left], of[shared.right]
-        same = words(left.statement.text) == words(right.statement.text)
-        if left.split != right.split and (same or (shared.share >= NEAR and shared.runs >= AT_LEAST)):
-            what = "have the same words" if same else f"share {shared.share:.0%} of their runs of {RUN} words"
-            yield f"{shared.left} ({left.split}) and {shared.right} ({right.split}) {what}: one must leave"
+    splits = {key: e.split for key, e in of.items()}
+    first: dict[tuple[str, ...], str] = {}
+    for key, example in of.items():
+        said = tuple(words(example.statement.text))
+        other = first.setdefault(said, key)
+        if len(said) >= WORDS and splits[other] != splits[key]:
+            yield f"{other} ({splits[other]}) and {key} ({splits[key]}) have the same words: one must leave"
+    texts = {key: e.statement.text for key, e in of.items() if first[tuple(words(e.statement.text))] == key}
+    for shared in shared_runs(texts, RUN, splits):
+        if shared.share >= NEAR and shared.runs >= AT_LEAST:
+            both = f"{shared.left} ({splits[shared.left]}) and {shared.right} ({splits[shared.right]})"
+            yield f"{both} share {shared.share:.0%} of their runs of {RUN} words: one must leave"

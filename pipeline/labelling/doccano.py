@@ -5,18 +5,19 @@ side: what is known of them travels in columns of its own, which doccano keeps, 
 where it is.
 """
 
-import io
 import json
 import string
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.articles import decode_bytes, json_lines_of
 from pipeline.errors import DataError
-from pipeline.labelling.markup import RELATION, Link, Region, Sheet, from_utf16, to_utf16
+from pipeline.labelling.markup import RELATION, Link, Region, Sheet, Utf16
 from pipeline.records import Span
 from pipeline.statements import to_json
 
@@ -32,13 +33,13 @@ def dump(sheets: Iterable[Sheet], labels: Sequence[str]) -> dict[str, str]:
         "relation_types.json": [json.dumps([{"text": RELATION}])],
     }
     for sheet in sheets:
-        numbers = {identity: n for n, identity in enumerate(sheet.regions, 1)}
+        numbers, offsets = {identity: n for n, identity in enumerate(sheet.regions, 1)}, Utf16(sheet.text)
         row = {
             "text": sheet.text,
             "entities": [
                 {"id": numbers[i], "label": r.label, "start_offset": at.start, "end_offset": at.end}
                 for i, r in sheet.regions.items()
-                for at in [to_utf16(sheet.text, r.span)]
+                for at in [offsets.count(r.span)]
             ],
             "relations": [
                 {"id": n, "from_id": numbers[link.head], "to_id": numbers[link.tail], "type": RELATION}
@@ -61,7 +62,7 @@ def load(path: Path) -> Iterator[Sheet]:
     if not found:
         raise DataError(f"{path}: no .jsonl file of an annotator in it")
     for name, content in found:
-        where = f"{path}" if path.suffix == ".jsonl" else f"{path}/{name}"
+        where = str(path / name) if path.is_dir() or path.suffix.lower() == ".zip" else str(path)
         for number, row in json_lines_of(decode_bytes(content, where), where):
             yield _sheet(f"{where}:{number}", row, PurePosixPath(name).stem)
 
@@ -72,13 +73,14 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         yield from ((p.name, p.read_bytes()) for p in sorted(path.glob("*.jsonl")))
     elif path.suffix.lower() == ".zip":
         try:
-            with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+            with zipfile.ZipFile(path) as archive:
                 for member in sorted(archive.infolist(), key=lambda m: m.filename):
-                    if member.filename.endswith(".jsonl"):
-                        if member.file_size > LARGEST:
-                            raise DataError(f"{path}: {member.filename} holds {member.file_size} bytes, over {LARGEST}")
-                        yield member.filename, archive.read(member)
-        except zipfile.BadZipFile as error:
+                    if not member.filename.endswith(".jsonl") or member.filename.startswith("__MACOSX/"):
+                        continue
+                    if member.file_size > LARGEST:
+                        raise DataError(f"{path}: {member.filename} holds {member.file_size} bytes, over {LARGEST}")
+                    yield member.filename, archive.read(member)
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
             raise DataError(f"{path}: not a zip file that can be read: {error}") from error
     else:
         yield path.name, path.read_bytes()
@@ -90,14 +92,15 @@ def _sheet(where: str, row: Mapping[str, Any], annotator: str) -> Sheet:
             f"{where}: no 'text' and 'entities' (found {', '.join(map(repr, row))}); export a sequence labelling project with "
             "relations as JSONL"
         )
-    described = row.get("article") or {"id": str(row.get("id", ""))}
+    described, text = row.get("article") or {}, row["text"]
+    sheet = Sheet(where, described, text, annotator, {}, ())
+    offsets = Utf16(text)
     try:
-        regions = {
-            str(e["id"]): Region(from_utf16(row["text"], Span(int(e["start_offset"]), int(e["end_offset"]))), str(e["label"]))
-            for e in row["entities"]
-        }
+        spans = {str(e["id"]): offsets.uncount(Span(int(e["start_offset"]), int(e["end_offset"]))) for e in row["entities"]}
+        if len(spans) < len(row["entities"]):
+            raise ValueError("two entities have the same id")
+        regions = {str(e["id"]): Region(spans[str(e["id"])], str(e["label"])) for e in row["entities"]}
         links = [Link(str(r["from_id"]), str(r["to_id"])) for r in row.get("relations") or ()]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{where}: article {described.get('id')!r}: an entity or relation is malformed: {error!r}") from error
-    here = f"{where}: article {described.get('id')!r} of {annotator!r}"
-    return Sheet(here, described, row["text"], annotator, regions, links, row.get("values") or {})
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise DataError(f"{sheet}: an entity or relation is malformed: {error}") from error
+    return replace(sheet, regions=regions, links=links, values=row.get("values") or {})

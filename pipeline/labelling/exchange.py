@@ -6,31 +6,23 @@ somebody extracted some. Back comes a labelled set. Nothing is imported unless e
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.codebook import Codebook
 from pipeline.corpus import NEEDED, SPLITS, LabelledSet, load_set
-from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.errors import CodebookError, ConfigError, DataError, PipelineError
 from pipeline.files import require_writable, sha256_text, write_text
-from pipeline.labelling import doccano, label_studio, prodigy
-from pipeline.labelling.label_studio import PROPOSAL
-from pipeline.labelling.markup import ADJUDICATED, Mark, Sheet, labels_of, to_marks, to_sheet
-from pipeline.records import Article, Statement
-from pipeline.standoff import Example, overlapping, to_row, write_set
+from pipeline.labelling import Tool, doccano, label_studio, prodigy
+from pipeline.labelling.markup import JOINED, Mark, Sheet, labels_of, to_marks, to_sheet
+from pipeline.records import Article, Span, Statement
+from pipeline.standoff import ADJUDICATED, PROPOSAL, Example, to_row, write_set
 
-LISTED = 10  # differences that a message names
-
-
-class Tool(StrEnum):
-    """The annotation tools whose files are written and read."""
-
-    label_studio = "label-studio"
-    doccano = "doccano"
-    prodigy = "prodigy"
-
+LISTED = 20  # faults that one message names
+HINT = f"annotate these once more in a project of their own, and import its export FILE too: --annotator FILE={ADJUDICATED}"
+UNSAID = "decided without a reason given"  # the note of a decision that came without one
+Content = tuple[Span, ...]
 
 LOAD: dict[Tool, Callable[[Path], Iterator[Sheet]]] = {
     Tool.label_studio: label_studio.load,
@@ -46,24 +38,22 @@ def sheets_of_set(labelled: LabelledSet) -> Iterator[Sheet]:
         ConfigError: a text of the set is missing, so that its article cannot be shown to anybody.
     """
     if labelled.missing:
-        raise ConfigError(f"{labelled.name}: {len(labelled.missing)} texts are missing; name their folder with --articles")
-    readers = list(dict.fromkeys(name for e in labelled.examples for name in e.passes))
+        raise ConfigError(f"{labelled.lacking}; name their folder with --articles")
     for described in labelled.manifest:
         article = labelled.articles[described["id"]]
         inside = [e for e in labelled.examples if e.article == article.id]
-        for reader in readers:
+        for reader in dict.fromkeys(name for e in inside for name in e.passes):
             marks = [Mark(e.statement, labels) for e in inside if (labels := e.passes.get(reader))]
             yield to_sheet(article, described, reader, marks)
-        yield to_sheet(
-            article, described, ADJUDICATED, [Mark(e.statement, e.labels, e.hard, e.note, e.pair) for e in inside]
-        )  # fmt: skip
+        final = [Mark(e.statement, e.labels, e.hard, e.note, e.pair) for e in inside]
+        yield to_sheet(article, described, ADJUDICATED, final)
 
 
 def sheets_of_articles(articles: Iterable[Article], statements: Iterable[Statement] = ()) -> Iterator[Sheet]:
     """Articles to be labelled, with proposals: statements that were extracted from them, without any label.
 
     Raises:
-        DataError: a statement's article is not among the articles, or its span does not fit.
+        DataError: a statement's article is not among the articles, or its spans do not say its text there.
     """
     proposed: dict[str | None, list[Statement]] = {}
     for statement in statements:
@@ -71,13 +61,22 @@ def sheets_of_articles(articles: Iterable[Article], statements: Iterable[Stateme
     for article in articles:
         known = {"title": article.title, "outlet": article.outlet, "date": article.date, "negotiation": article.negotiation}
         described = {"id": article.id, "sha256": article.sha256} | {k: v for k, v in known.items() if v}
-        marks = [Mark(s, None) for s in proposed.pop(article.id, ()) if s.content]
-        for mark in marks:
-            if mark.statement.content[-1].end > len(article.text):
-                raise DataError(f"statement {mark.statement.id!r} ends after the text of its article {article.id!r}")
+        marks = [Mark(_cut_again(s, article), None) for s in proposed.pop(article.id, ())]
         yield to_sheet(article, described, PROPOSAL, marks)
     if proposed:
         raise DataError(f"statements of articles that were not named: {', '.join(sorted(map(str, proposed)))}")
+
+
+def _cut_again(statement: Statement, article: Article) -> Statement:
+    """The statement as its spans cut it out of this text, which must be the text that it was extracted from."""
+    said = {name: getattr(statement, name) for name in ("speaker", "role", "side")}
+    again = Statement.cut(article, statement.content, statement.cue, statement.source, kind=statement.kind or "person", **said)
+    if again.text != " ".join(statement.text.split()):
+        raise DataError(
+            f"statement {statement.id!r} says {statement.text[:40]!r}, but its article has {again.text[:40]!r} there; was the "
+            "text changed after the statements were extracted?"
+        )
+    return again
 
 
 def export(sheets: Iterable[Sheet], tool: Tool, output: Path, codebook: Codebook) -> list[Path]:
@@ -86,32 +85,39 @@ def export(sheets: Iterable[Sheet], tool: Tool, output: Path, codebook: Codebook
     Raises:
         ConfigError: the output cannot be written.
     """
-    if tool is Tool.doccano:
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"{output}: for doccano the output is a folder, and it cannot be made: {error.strerror}"
-            ) from error
-        files = {output / name: text for name, text in doccano.dump(sheets, labels_of(codebook)).items()}
-    else:
+    if tool is Tool.label_studio:
         require_writable(output)
-        files = {output: label_studio.dump(sheets) if tool is Tool.label_studio else prodigy.dump(sheets)}
-        if tool is Tool.label_studio:
-            files[output.with_suffix(".xml")] = label_studio.interface(codebook)
+        files = {output: label_studio.dump(sheets), output.with_suffix(".xml"): label_studio.interface(codebook)}
+    else:  # what a proposal says beside its spans would be there unseen in these tools, and stay when a reader mends them
+        sheets = [replace(s, values={}) if s.annotator == PROPOSAL else s for s in sheets]
+        if tool is Tool.prodigy:
+            require_writable(output)
+            files = {output: prodigy.dump(sheets)}
+        else:
+            try:
+                output.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(
+                    f"{output}: for doccano the output is a folder, and cannot be made: {error.strerror}"
+                ) from error
+            files = {output / name: text for name, text in doccano.dump(sheets, labels_of(codebook)).items()}
     for path, text in files.items():
         write_text(path, text)
     return list(files)
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What an import made."""
+class _UndecidedError(DataError):
+    """Annotators differ, and nobody has adjudicated."""
 
-    articles: int
-    statements: int
-    annotators: tuple[str, ...]
-    dropped: int  # marks of readers that the adjudicated reading does not have
+
+@dataclass(slots=True)
+class Imported:
+    """What an import made, and what its maker should know."""
+
+    articles: int = 0
+    statements: int = 0
+    annotators: tuple[str, ...] = ()
+    remarks: list[str] = field(default_factory=list)
 
 
 def import_labels(
@@ -131,50 +137,66 @@ def import_labels(
     Args:
         sources: one export, or several: readers who must not see each other's work have a project each.
         negotiation, split: for articles that do not carry them.
-        names: what an annotator is called in the export (a number, often) → the name to use; "adjudicated" is the last word.
+        names: what an annotator (or the file of an export) is called → the name to use; "adjudicated" has the last word.
 
     Raises:
         ConfigError: an export is not there, the folder is, or negotiation or split is needed and missing.
-        DataError: anything in the export is malformed, skipped, unlabelled or undecided (file, line, id, reason).
+        DataError: anything in the exports is malformed, skipped, unlabelled, unfinished or undecided (file, line, id, reason).
         CodebookError: a label is not in the codebook.
     """
     by_article: dict[str, list[Sheet]] = {}
     for sheet in _sheets(sources, tool, names or {}):
-        if not sheet.described.get("id"):
-            raise DataError(f"{sheet.where}: an article without an id; export articles with `parley labels export` first")
-        by_article.setdefault(str(sheet.described["id"]), []).append(sheet)
-    if not by_article:
+        by_article.setdefault(sheet.described["id"], []).append(sheet)
+    made = Imported(
+        annotators=tuple(dict.fromkeys(s.annotator for sheets in by_article.values() for s in sheets if s.annotator))
+    )
+    if not made.annotators:
         where = ", ".join(map(str, sources))
         raise DataError(f"{where}: no annotation in it; has anybody labelled, and was the export made with annotations?")
     manifest: list[Mapping[str, Any]] = []
     rows: list[Mapping[str, Any]] = []
     texts: dict[str, str] = {}
-    dropped = 0
+    faults: list[str] = []
+    undecided = False
     for identity, sheets in by_article.items():
-        described = _described(sheets, negotiation, split, texts)
-        examples, left = _decide(sheets, described, folder.name, codebook)
+        try:
+            described = _described(sheets, negotiation, split, texts)
+            examples = _decide(sheets, described, folder.name, codebook, made)
+        except (DataError, CodebookError) as error:
+            faults.append(str(error))
+            undecided |= isinstance(error, _UndecidedError)
+            continue
         manifest.append(described)
         rows += [to_row(e, Article(identity, sheets[0].text)) for e in examples]
-        dropped += left
-    write_set(folder, manifest, rows, texts, lambda made: _verify(made, folder, codebook))
-    annotators = dict.fromkeys(s.annotator for sheets in by_article.values() for s in sheets)
-    return Imported(len(manifest), len(rows), tuple(annotators), dropped)
+    if faults:
+        more = [f"and {len(faults) - LISTED} more articles"] if len(faults) > LISTED else []
+        hint = [HINT] if undecided else []
+        raise DataError("\n".join([*faults[:LISTED], *more, *hint]))
+    write_set(folder, manifest, rows, texts, lambda new: _verify(new, folder, codebook))
+    made.articles, made.statements = len(manifest), len(rows)
+    return made
 
 
-def _sheets(sources: Sequence[Path], tool: Tool, names: Mapping[str, str]) -> Iterator[Sheet]:
-    """The sheets of all exports, each under the annotator's right name."""
+def _sheets(sources: Sequence[Path], tool: Tool, names: Mapping[str, str]) -> list[Sheet]:
+    """The sheets of all exports, each under its annotator's right name; those who marked nothing anywhere are left out."""
+    found: list[Sheet] = []
     seen: set[str] = set()
     for source in sources:
         if not source.exists():
             raise ConfigError(f"{source}: no such export")
         for sheet in LOAD[tool](source):
-            seen.add(sheet.annotator)
-            yield replace(sheet, annotator=names.get(sheet.annotator, sheet.annotator))
+            if sheet.annotator == PROPOSAL:
+                raise DataError(f"{sheet.where}: the proposals, as they were exported; import what the tool gives back")
+            seen |= {source.name, sheet.annotator}
+            name = names.get(source.name, names.get(sheet.annotator, sheet.annotator))
+            found.append(replace(sheet, annotator=name if sheet.annotator else ""))
     unknown = sorted(set(names) - seen)
     if unknown:
         raise ConfigError(
-            f"--annotator {unknown[0]}=...: no such annotator; the export has {', '.join(sorted(seen)) or 'none'}"
+            f"--annotator {unknown[0]}=...: no such annotator or file; there are {', '.join(sorted(seen - {''}))}"
         )
+    idle = {s.annotator for s in found} - {s.annotator for s in found if s.regions}
+    return [replace(s, annotator="") if s.annotator in idle else s for s in found]
 
 
 def _verify(made: Path, folder: Path, codebook: Codebook) -> None:
@@ -191,20 +213,18 @@ def _described(sheets: Sequence[Sheet], negotiation: str | None, split: str | No
     known = dict(first.described)
     for other in sheets:
         if other.text != first.text:
-            raise DataError(f"{other.where}: another text than at {first.where}, though both are article {known['id']!r}")
+            raise DataError(f"{other}: another text than at {first.where}, though both are the same article")
     if known.setdefault("sha256", sha256_text(first.text)) != sha256_text(first.text):
-        raise DataError(
-            f"{first.where}: the text is not the one that was exported (its sha256 differs); offsets would be wrong"
-        )
+        raise DataError(f"{first}: the text is not the one that was exported (its sha256 differs); offsets would be wrong")
     known["negotiation"] = known.get("negotiation") or negotiation
     known["split"] = known.get("split") or split
     for key, option in (("negotiation", "--negotiation NAME"), ("split", f"--split {'|'.join(SPLITS)}")):
         if not known[key]:
-            raise ConfigError(f"{first.where}: article {known['id']!r} has no {key}; give it with {option}")
+            raise ConfigError(f"{first}: it has no {key}; give it with {option}")
     if known["split"] not in SPLITS:
-        raise ConfigError(f"{first.where}: split {known['split']!r} is not one of {', '.join(SPLITS)}")
+        raise ConfigError(f"{first}: split {known['split']!r} is not one of {', '.join(SPLITS)}")
     if "file" not in known:
-        plain = re.sub(r"[^\w.-]+", "-", str(known["id"])).strip(".-") or "article"
+        plain = re.sub(r"[^\w.-]+", "-", known["id"]).strip(".-")[:80] or "article"
         known["file"] = f"articles/{plain}.txt"
         if known["file"] in texts:
             known["file"] = f"articles/{plain}-{known['sha256'][:8]}.txt"
@@ -213,55 +233,72 @@ def _described(sheets: Sequence[Sheet], negotiation: str | None, split: str | No
     return known
 
 
-def _decide(sheets: Sequence[Sheet], described: Mapping[str, Any], name: str, codebook: Codebook) -> tuple[list[Example], int]:
-    """The examples of one article, and how many marks the adjudicated reading left out."""
-    readings: dict[str, dict[str, Mark]] = {}
+def _decide(
+    sheets: Sequence[Sheet], described: Mapping[str, Any], name: str, codebook: Codebook, made: Imported
+) -> list[Example]:
+    """The examples of one article."""
+    readings: dict[str, dict[Content, Mark]] = {}
     for sheet in sheets:
         if sheet.annotator in readings:
-            raise DataError(f"{sheet.where}: a second annotation by {sheet.annotator!r}; keep one of them")
-        marks = to_marks(sheet, codebook)
-        for left, right in overlapping([m.statement for m in marks]):
-            raise DataError(f"{sheet.where}: the content of {right.id!r} overlaps that of {left.id!r}; mark each word once")
-        readings[sheet.annotator] = {m.statement.id: m for m in marks}
-    final = readings.pop(ADJUDICATED, None)
-    identities = list(dict.fromkeys(i for reading in readings.values() for i in reading))
-    if final is None:
-        _require_agreement(sheets[0].where, readings, identities)
-        final = {i: next(r[i] for r in readings.values() if i in r) for i in identities}
-    examples = []
-    for identity, mark in final.items():
-        passes = {reader: reading[identity].labels if identity in reading else None for reader, reading in readings.items()}
-        assert mark.labels is not None  # to_marks gives no proposal
-        examples.append(
-            Example(
-                mark.statement,
-                mark.labels,
-                mark.hard,
-                described["id"],
-                described["negotiation"],
-                described["split"],
-                name,
-                passes,
-                mark.note,
-                mark.pair,
+            raise DataError(
+                f"{sheet}: a second annotation by the same annotator; keep one, or name one with --annotator FILE=NAME"
             )
+        if sheet.annotator:
+            readings[sheet.annotator] = {m.statement.content: m for m in to_marks(sheet, codebook)}
+    final = readings.pop(ADJUDICATED, None)
+    marked = list(dict.fromkeys(c for reading in readings.values() for c in reading))
+    if final is None:
+        _require_all(sheets[0], readings, made.annotators)
+        _require_agreement(sheets[0], readings, marked)
+        final = {c: _joined([r[c] for r in readings.values()], made) for c in marked}
+    else:
+        lost = dict.fromkeys(m.statement.id for reading in readings.values() for c, m in reading.items() if c not in final)
+        made.remarks += [f"{identity}: marked by a reader, not in the adjudicated reading" for identity in lost]
+    return [_example(mark, {r: m.get(c) for r, m in readings.items()}, described, name) for c, mark in final.items()]
+
+
+def _example(mark: Mark, said: Mapping[str, Mark | None], described: Mapping[str, Any], name: str) -> Example:
+    assert mark.labels is not None  # to_marks gives no proposal
+    passes = {reader: None if m is None else m.labels for reader, m in said.items()}
+    decided = any(p != mark.labels for p in passes.values())
+    return Example(
+        mark.statement, mark.labels, mark.hard, described["id"], described["negotiation"], described["split"], name,
+        passes, mark.note or (UNSAID if decided else None), mark.pair,
+    )  # fmt: skip
+
+
+def _joined(marks: Sequence[Mark], made: Imported) -> Mark:
+    """One mark of several that agree in content and classes: the first reader's, hard if it was hard for anybody."""
+    first = marks[0]
+    others = [m for m in marks[1:] if replace(m, hard=first.hard, note=first.note) != first]
+    if others:
+        made.remarks.append(
+            f"{first.statement.id}: readers differ in cue, source, speaker or the like; the first one's are kept"
         )
-    return examples, len(set(identities) - set(final))
+    note = next((m.note for m in marks if m.note), None)
+    return replace(first, hard=any(m.hard for m in marks), note=note)
 
 
-def _require_agreement(where: str, readings: Mapping[str, Mapping[str, Mark]], identities: Sequence[str]) -> None:
-    """Without an adjudicated reading, all annotators must have said the same of the same statements."""
-    open_ones = []
-    for identity in identities:
-        said = {name: reading[identity].labels if identity in reading else None for name, reading in readings.items()}
-        if len({tuple(labels.values()) if labels else None for labels in said.values()}) > 1:
-            each = ", ".join(f"{n}: {' / '.join(v.values()) if v else 'not marked'}" for n, v in said.items())
-            open_ones.append(f"{identity} ({each})")
-    if open_ones:
-        more = f" and {len(open_ones) - LISTED} more" if len(open_ones) > LISTED else ""
-        someone = next(iter(readings))
+def _require_all(sheet: Sheet, readings: Mapping[str, object], annotators: Sequence[str]) -> None:
+    """Without an adjudicated reading, an article is finished when everybody has read it."""
+    lacking = [name for name in annotators if name not in readings and name != ADJUDICATED]
+    if lacking:
         raise DataError(
-            f"{where}: annotators differ on {len(open_ones)} statements: {'; '.join(open_ones[:LISTED])}{more}. Adjudicate: "
-            f"annotate the article once more as {ADJUDICATED!r}, with a note where they differed; if {someone!r} has done so: "
-            f"--annotator {someone}={ADJUDICATED}"
+            f"{sheet.where}: article {sheet.described['id']!r} is not finished: no annotation by {', '.join(lacking)}"
         )
+
+
+def _require_agreement(sheet: Sheet, readings: Mapping[str, Mapping[Content, Mark]], marked: Sequence[Content]) -> None:
+    """Without an adjudicated reading, all annotators must have said the same of the same statements."""
+    undecided = []
+    for content in marked:
+        said = {name: reading.get(content) for name, reading in readings.items()}
+        answers = {name: JOINED.join(m.labels.values()) if m and m.labels else "not marked" for name, m in said.items()}
+        if len(set(answers.values())) > 1:
+            words = next(m.statement.text for m in said.values() if m)
+            undecided.append(
+                f"{words[:60]!r} at {list(map(list, content))}: {', '.join(f'{n} {a}' for n, a in answers.items())}"
+            )
+    if undecided:
+        heading = f"{sheet.where}: article {sheet.described['id']!r}: annotators differ on {len(undecided)}"
+        raise _UndecidedError("\n  ".join([heading, *undecided]))

@@ -5,7 +5,8 @@ interface that `interface` writes. Some versions count offsets in UTF-16 units: 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from jinja2 import Environment, PackageLoader
 from pipeline.articles import decode
 from pipeline.codebook import Codebook
 from pipeline.errors import DataError
-from pipeline.labelling.markup import RELATION, TEXT_VALUES, Link, Region, Sheet, from_utf16, labels_of, place
+from pipeline.labelling.markup import RELATION, TEXT_VALUES, Link, Region, Sheet, Utf16, labels_of, place
 from pipeline.records import Span
+from pipeline.standoff import PROPOSAL
 from pipeline.statements import to_json
 
 CHOICES = ("type", "kind", "hard")
 ADDRESS = "@annotator.invalid"  # Label Studio knows annotators by address; a bare name gets this one
-PROPOSAL = "proposal"
 
 
 def interface(codebook: Codebook) -> str:
@@ -66,7 +67,7 @@ def _result(sheet: Sheet) -> list[dict[str, Any]]:
 
 
 def load(path: Path) -> Iterator[Sheet]:
-    """The sheets of an export (JSON), one for each annotation.
+    """The sheets of an export (JSON), one for each annotation; of a task without one, a sheet by nobody.
 
     Raises:
         DataError: not such an export, an annotation was skipped, or a region does not stand where its text says (file:line).
@@ -75,35 +76,46 @@ def load(path: Path) -> Iterator[Sheet]:
         data = task.get("data")
         if not isinstance(data, dict) or not isinstance(data.get("text"), str):
             raise DataError(f"{where}: a task has no 'data' with a 'text'; export as JSON, not as JSON-MIN or CSV")
-        described = data.get("article") or {"id": str(task.get("id", ""))}
-        for annotation in task.get("annotations") or ():
-            annotator = _annotator(annotation.get("completed_by"))
-            here = f"{where}: task {described.get('id')!r}, annotation of {annotator!r}"
-            if annotation.get("was_cancelled"):
-                raise DataError(f"{here} was skipped; finish it, or delete it")
-            yield _sheet(here, described, data["text"], annotator, annotation.get("result") or [])
+        described, text = data.get("article"), data["text"]
+        annotations = task.get("annotations") or ()
+        if not annotations:
+            yield Sheet(where, described or {}, text, "", {}, ())
+        for annotation in annotations:
+            try:
+                sheet = Sheet(where, described or {}, text, _annotator(annotation.get("completed_by")), {}, ())
+                if annotation.get("was_cancelled"):
+                    raise DataError(f"{sheet} was skipped; finish it, or delete it")
+                yield _filled(sheet, annotation.get("result") or [])
+            except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                raise DataError(f"{where}: an annotation is not one of this interface's: {error!r}") from error
 
 
 def _tasks(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a JSON list with the line on which each begins."""
     text, decoder = decode(path), json.JSONDecoder()
-    at = len(text) - len(text.lstrip())
+    at, line = len(text) - len(text.lstrip()), 1
     if text[at : at + 1] != "[":
         raise DataError(f"{path}:1: not a Label Studio export: a JSON list of tasks is needed")
     at += 1
     while True:
+        start = at
         while at < len(text) and (text[at].isspace() or text[at] == ","):
             at += 1
-        where = f"{path}:{text.count(chr(10), 0, at) + 1}"
+        line += text.count("\n", start, at)
+        where = f"{path}:{line}"
         if text[at : at + 1] == "]":
+            if text[at + 1 :].strip():
+                raise DataError(f"{where}: something stands after the list; give each export as a file of its own")
             return
         try:
-            task, at = decoder.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError) as error:
+            task, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{where}: not JSON ({error}); is the file cut off?") from error
         if not isinstance(task, dict):
             raise DataError(f"{where}: a task is a JSON object, not {type(task).__name__}")
         yield where, task
+        line += text.count("\n", at, end)
+        at = end
 
 
 def _annotator(completed_by: Any) -> str:
@@ -112,41 +124,49 @@ def _annotator(completed_by: Any) -> str:
     return "unknown" if completed_by is None else str(completed_by).removesuffix(ADDRESS)
 
 
-def _sheet(where: str, described: Mapping[str, Any], text: str, annotator: str, result: list[dict[str, Any]]) -> Sheet:
+def _filled(sheet: Sheet, result: Sequence[Mapping[str, Any]]) -> Sheet:
+    """The sheet with what an annotation's result says."""
     regions: dict[str, Region] = {}
     said: dict[str, dict[str, Any]] = {}
     links: list[Link] = []
-    try:
-        for item in result:
-            if item["type"] == "relation":
-                links.append(Link(item["from_id"], item["to_id"]))
-            elif item["type"] == "labels":
-                regions[item["id"]] = Region(_span(where, item, text), item["value"]["labels"][0])
-            elif item["type"] == "choices":
-                chosen = item["value"]["choices"][0]
-                said.setdefault(item["id"], {})[item["from_name"]] = True if item["from_name"] == "hard" else chosen
-            elif item["type"] == "textarea":
-                written = item["value"]["text"]
-                value = " ".join(written if isinstance(written, list) else [written]).strip()
-                said.setdefault(item["id"], {})[item["from_name"]] = value or None
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise DataError(f"{where}: the result is not one of this interface's: {error!r}") from error
-    values = {place(regions[i].span): value for i, value in said.items() if i in regions}
-    return Sheet(where, described, text, annotator, regions, links, values)
+    for item in result:
+        kind: str = item["type"]
+        if kind == "relation":
+            links.append(Link(str(item["from_id"]), str(item["to_id"])))
+            continue
+        identity, value = str(item["id"]), item["value"]
+        if kind == "labels":
+            if len(value["labels"]) != 1 or identity in regions:
+                raise DataError(f"{sheet}: region {identity!r} ({value.get('text')!r}) should have one label")
+            regions[identity] = Region(_span(sheet, item), str(value["labels"][0]))
+        elif kind in ("choices", "textarea"):
+            written = value["choices" if kind == "choices" else "text"]
+            words = " ".join(written if isinstance(written, list) else [written]).strip()
+            if words:
+                said.setdefault(identity, {})[item["from_name"]] = True if item["from_name"] == "hard" else words
+        else:
+            raise DataError(f"{sheet}: a result of the type {kind!r}; use the interface that was exported with the tasks")
+    lost = next((i for i in said if i not in regions), None)
+    if lost is not None:
+        raise DataError(f"{sheet}: {said[lost]} belongs to a region {lost!r} that is not there any more")
+    return replace(sheet, regions=regions, links=links, values={place(regions[i].span): value for i, value in said.items()})
 
 
-def _span(where: str, item: Mapping[str, Any], text: str) -> Span:
+def _span(sheet: Sheet, item: Mapping[str, Any]) -> Span:
     """The span of a region, in characters; the region's own text tells in which units it was counted."""
     start, end, said = (item["value"].get(key) for key in ("start", "end", "text"))
     span = Span(int(start), int(end))
-    if said is None or _same(span.of(text), said):
+    if said is None or _same(span.of(sheet.text), said):
         return span
-    other = from_utf16(text, span)
-    if _same(other.of(text), said):
+    try:
+        other = Utf16(sheet.text).uncount(span)
+    except ValueError:
+        other = span
+    if _same(other.of(sheet.text), said):
         return other
     raise DataError(
-        f"{where}: region {item['id']!r} says {str(said)[:40]!r}, but the text has {span.of(text)[:40]!r} at {list(span)}; "
-        "was the text changed after it was annotated?"
+        f"{sheet}: region {item['id']!r} says {str(said)[:40]!r}, but the text has {span.of(sheet.text)[:40]!r} at "
+        f"{list(span)}; was the text changed after it was annotated?"
     )
 
 

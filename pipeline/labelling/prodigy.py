@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,12 @@ def _task(sheet: Sheet) -> dict[str, Any]:
 def _tokens(sheet: Sheet) -> list[dict[str, Any]]:
     """Tokens of which each region begins and ends one; Prodigy marks whole tokens only. A single blank is no token."""
     edges = sorted({edge for region in sheet.regions.values() for edge in region.span} | {0, len(sheet.text)})
+    starts, ends = ({getattr(r.span, end) for r in sheet.regions.values()} for end in ("start", "end"))
     tokens: list[dict[str, Any]] = []
     for left, right in pairwise(edges):
         for found in TOKEN.finditer(sheet.text, left, right):
-            if found.group() == " " and tokens and tokens[-1]["end"] == found.start() and not tokens[-1]["text"].isspace():
+            between = found.group() == " " and found.start() not in starts and found.end() not in ends
+            if between and tokens and tokens[-1]["end"] == found.start() and not tokens[-1]["text"].isspace():
                 tokens[-1]["ws"] = True
                 continue
             tokens.append({"text": found.group(), "start": found.start(), "end": found.end(), "id": len(tokens), "ws": False})
@@ -79,19 +82,18 @@ def load(path: Path) -> Iterator[Sheet]:
         where = f"{path}:{number}"
         if not isinstance(row.get("text"), str) or "spans" not in row:
             raise DataError(f"{where}: no 'text' and 'spans' (found {', '.join(map(repr, row))}); was this made by rel.manual?")
-        described = row.get("article") or {"id": str(row.get("_input_hash", ""))}
         annotator = str(row.get("_annotator_id") or row.get("_session_id") or "unknown")
-        here = f"{where}: article {described.get('id')!r} of {annotator!r}"
+        sheet = Sheet(where, row.get("article") or {}, row["text"], annotator, {}, ())
         if row.get("answer", "accept") != "accept":
-            raise DataError(f"{here} was answered {row['answer']!r}, not accepted; finish it, or take it out of the export")
+            raise DataError(f"{sheet} was answered {row['answer']!r}, not accepted; finish it, or take it out of the export")
         try:
             regions = {
                 _key(span): Region(Span(int(span["start"]), int(span["end"])), str(span["label"])) for span in row["spans"]
             }
             links = [Link(_key(r["head_span"]), _key(r["child_span"])) for r in row.get("relations") or ()]
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{here}: a span or relation is malformed: {error!r}") from error
-        yield Sheet(here, described, row["text"], annotator, regions, links, row.get("values") or {})
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+            raise DataError(f"{sheet}: a span or relation is malformed: {error!r}") from error
+        yield replace(sheet, regions=regions, links=links, values=row.get("values") or {})
 
 
 def _key(span: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
+COMMON = 100
 Gram = tuple[str, ...]
 
 
@@ -30,10 +31,11 @@ class Shared:
     share: float
 
 
-def shared_runs(texts: Mapping[str, str], n: int) -> Iterator[Shared]:
-    """Every two texts that share a run of `n` words.
+def shared_runs(texts: Mapping[str, str], n: int, groups: Mapping[str, str] | None = None) -> Iterator[Shared]:
+    """Every two texts that share a run of `n` words; with `groups`, only two of different groups.
 
-    An inverted index over the runs, so that time grows with the runs and their repetitions, not with the pairs of texts.
+    An inverted index over the runs. A run that over `COMMON` texts have is a phrase of the field, no sign that two of them
+    are alike, and is passed over, so that time grows with the length of the texts and not with the pairs of them.
     """
     of = {key: set(grams(text, n)) for key, text in texts.items()}
     having: dict[Gram, list[str]] = defaultdict(list)
@@ -42,7 +44,8 @@ def shared_runs(texts: Mapping[str, str], n: int) -> Iterator[Shared]:
             having[run].append(key)
     common: Counter[tuple[str, str]] = Counter()
     for keys in having.values():
-        common.update((a, b) for i, a in enumerate(keys) for b in keys[i + 1 :])
+        pairs = ((a, b) for i, a in enumerate(keys) for b in keys[i + 1 :]) if len(keys) <= COMMON else ()
+        common.update((a, b) for a, b in pairs if groups is None or groups[a] != groups[b])
     for (left, right), count in common.items():
         yield Shared(left, right, count, count / min(len(of[left]), len(of[right])))
 
