@@ -81,7 +81,7 @@ def export_command(
     from pipeline.codebook import default_codebook
     from pipeline.corpus import load_set
     from pipeline.labelling.check import names_of
-    from pipeline.labelling.exchange import export, sheets_of_articles, sheets_of_set
+    from pipeline.labelling.exports import export, sheets_of_articles, sheets_of_set
     from pipeline.statements import read_statements
 
     if (set_name is None) == (not inputs) or (set_name and statements):
@@ -111,7 +111,7 @@ def import_command(
 ) -> None:
     """Make a labelled set of what annotators did in Label Studio, doccano or Prodigy; nothing is half-imported."""
     from pipeline.codebook import default_codebook
-    from pipeline.labelling.exchange import import_labels
+    from pipeline.labelling.imports import import_labels
 
     names = dict(_named(pair) for pair in annotator or ())
     made = import_labels(exports, tool, output, default_codebook(), negotiation, split, names)

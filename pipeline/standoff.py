@@ -5,9 +5,7 @@
 """
 
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,9 @@ from pipeline.articles import json_lines
 from pipeline.attribution.paragraphs import Paragraph
 from pipeline.attribution.sentences import place_of
 from pipeline.codebook import Codebook
-from pipeline.errors import CodebookError, ConfigError, DataError, nearest
-from pipeline.files import current_umask, write_text
+from pipeline.errors import CodebookError, DataError, nearest
 from pipeline.records import Article, Span, Statement
-from pipeline.statements import span_of, to_json
+from pipeline.statements import span_of
 
 MANIFEST, STATEMENTS = "manifest.jsonl", "statements.jsonl"
 FIELDS = (
@@ -251,42 +248,6 @@ def to_row(example: Example, article: Article) -> dict[str, Any]:
     }
     row |= {name: without_text(row[name], article.text) for name in ("speaker", "role")}
     return row | ({} if example.pair is None else {"pair": example.pair})
-
-
-def write_set(
-    folder: Path,
-    manifest: Iterable[Mapping[str, Any]],
-    rows: Iterable[Mapping[str, Any]],
-    texts: Mapping[str, str],
-    verify: Callable[[Path], object],
-) -> None:
-    """Make the folder of a labelled set, whole or not at all.
-
-    Args:
-        texts: files that go with it, by their names in it.
-        verify: is called with the folder under a temporary name; what it raises leaves nothing behind.
-
-    Raises:
-        ConfigError: the folder exists, or cannot be made.
-    """
-    if folder.exists():
-        raise ConfigError(f"{folder} exists; name a new folder, or remove that one first")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot make this folder: {error.strerror}") from error
-    try:
-        for name, lines in ((MANIFEST, manifest), (STATEMENTS, rows)):
-            write_text(temporary / name, "".join(to_json(line) + "\n" for line in lines))
-        for name, text in texts.items():
-            (temporary / name).parent.mkdir(exist_ok=True)
-            write_text(temporary / name, text)
-        verify(temporary)
-        temporary.chmod(0o777 & ~current_umask())
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def overlapping(contents: Mapping[str, Sequence[Span]]) -> list[tuple[str, str]]:

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from pipeline.codebook import default_codebook
 from pipeline.corpus import load_set
 from pipeline.errors import CodebookError, ConfigError, DataError, PipelineError
-from pipeline.labelling.exchange import LOAD, Tool, export, import_labels, sheets_of_articles, sheets_of_set
+from pipeline.labelling import Tool
+from pipeline.labelling.exports import export, sheets_of_articles, sheets_of_set
+from pipeline.labelling.imports import LOAD, import_labels
 from pipeline.labelling.label_studio import interface
 from pipeline.labelling.markup import Mark, labels_of, to_marks, to_sheet
 from pipeline.records import Article, Span, Statement

@@ -21,7 +21,7 @@ FLOW = [
     "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "training", "baselines",
     "inference", "evaluation", "card", "plots", "report", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
-    "labelling.doccano", "labelling.prodigy", "labelling.exchange", "label_commands", "cli",
+    "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands", "cli",
 ]  # fmt: skip
 
 

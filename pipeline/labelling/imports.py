@@ -1,23 +1,25 @@
-"""Labels out to an annotation tool and back: Label Studio, doccano, Prodigy.
+"""Labels back from an annotation tool: exports of Label Studio, doccano or Prodigy → a labelled set.
 
-Out goes either a labelled set, every reader of it as an annotator, or plain articles, with proposed statements where
-somebody extracted some. Back comes a labelled set. Nothing is imported unless everything can be.
+Nothing is imported unless everything can be.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.codebook import Codebook
-from pipeline.corpus import NEEDED, SPLITS, LabelledSet, load_set
+from pipeline.corpus import NEEDED, SPLITS, load_set
 from pipeline.errors import CodebookError, ConfigError, DataError, PipelineError
-from pipeline.files import require_writable, sha256_text, write_text
+from pipeline.files import current_umask, sha256_text, write_text
 from pipeline.labelling import Tool, doccano, label_studio, prodigy
-from pipeline.labelling.markup import JOINED, Mark, Sheet, labels_of, to_marks, to_sheet
-from pipeline.records import Article, Span, Statement
-from pipeline.standoff import ADJUDICATED, PROPOSAL, Example, to_row, write_set
+from pipeline.labelling.markup import JOINED, Mark, Sheet, to_marks
+from pipeline.records import Article, Span
+from pipeline.standoff import ADJUDICATED, MANIFEST, PROPOSAL, STATEMENTS, Example, to_row
+from pipeline.statements import to_json
 
 LISTED = 20  # faults that one message names
 HINT = f"annotate these once more in a project of their own, and import its export FILE too: --annotator FILE={ADJUDICATED}"
@@ -29,81 +31,6 @@ LOAD: dict[Tool, Callable[[Path], Iterator[Sheet]]] = {
     Tool.doccano: doccano.load,
     Tool.prodigy: prodigy.load,
 }
-
-
-def sheets_of_set(labelled: LabelledSet) -> Iterator[Sheet]:
-    """Each article as each reader of the set marked it, and as it was adjudicated.
-
-    Raises:
-        ConfigError: a text of the set is missing, so that its article cannot be shown to anybody.
-    """
-    if labelled.missing:
-        raise ConfigError(f"{labelled.lacking}; name their folder with --articles")
-    for described in labelled.manifest:
-        article = labelled.articles[described["id"]]
-        inside = [e for e in labelled.examples if e.article == article.id]
-        for reader in dict.fromkeys(name for e in inside for name in e.passes):
-            marks = [Mark(e.statement, labels) for e in inside if (labels := e.passes.get(reader))]
-            yield to_sheet(article, described, reader, marks)
-        final = [Mark(e.statement, e.labels, e.hard, e.note, e.pair) for e in inside]
-        yield to_sheet(article, described, ADJUDICATED, final)
-
-
-def sheets_of_articles(articles: Iterable[Article], statements: Iterable[Statement] = ()) -> Iterator[Sheet]:
-    """Articles to be labelled, with proposals: statements that were extracted from them, without any label.
-
-    Raises:
-        DataError: a statement's article is not among the articles, or its spans do not say its text there.
-    """
-    proposed: dict[str | None, list[Statement]] = {}
-    for statement in statements:
-        proposed.setdefault(statement.article, []).append(statement)
-    for article in articles:
-        known = {"title": article.title, "outlet": article.outlet, "date": article.date, "negotiation": article.negotiation}
-        described = {"id": article.id, "sha256": article.sha256} | {k: v for k, v in known.items() if v}
-        marks = [Mark(_cut_again(s, article), None) for s in proposed.pop(article.id, ())]
-        yield to_sheet(article, described, PROPOSAL, marks)
-    if proposed:
-        raise DataError(f"statements of articles that were not named: {', '.join(sorted(map(str, proposed)))}")
-
-
-def _cut_again(statement: Statement, article: Article) -> Statement:
-    """The statement as its spans cut it out of this text, which must be the text that it was extracted from."""
-    said = {name: getattr(statement, name) for name in ("speaker", "role", "side")}
-    again = Statement.cut(article, statement.content, statement.cue, statement.source, kind=statement.kind or "person", **said)
-    if again.text != " ".join(statement.text.split()):
-        raise DataError(
-            f"statement {statement.id!r} says {statement.text[:40]!r}, but its article has {again.text[:40]!r} there; was the "
-            "text changed after the statements were extracted?"
-        )
-    return again
-
-
-def export(sheets: Iterable[Sheet], tool: Tool, output: Path, codebook: Codebook) -> list[Path]:
-    """Write what the tool imports; for Label Studio also the labelling interface. Gives the files written.
-
-    Raises:
-        ConfigError: the output cannot be written.
-    """
-    if tool is Tool.label_studio:
-        require_writable(output)
-        files = {output: label_studio.dump(sheets), output.with_suffix(".xml"): label_studio.interface(codebook)}
-    else:  # what a proposal says beside its spans would be there unseen in these tools, and stay when a reader mends them
-        sheets = [replace(s, values={}) if s.annotator == PROPOSAL else s for s in sheets]
-        if tool is Tool.prodigy:
-            require_writable(output)
-            files = {output: prodigy.dump(sheets)}
-        else:
-            try:
-                output.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise ConfigError(
-                    f"{output}: for doccano the output is a folder, and cannot be made: {error.strerror}"
-                ) from error
-            files = {output / name: text for name, text in doccano.dump(sheets, labels_of(codebook)).items()}
-    for path, text in files.items():
-        write_text(path, text)
-    return list(files)
 
 
 class _UndecidedError(DataError):
@@ -172,7 +99,7 @@ def import_labels(
         more = [f"and {len(faults) - LISTED} more articles"] if len(faults) > LISTED else []
         hint = [HINT] if undecided else []
         raise DataError("\n".join([*faults[:LISTED], *more, *hint]))
-    write_set(folder, manifest, rows, texts, lambda new: _verify(new, folder, codebook))
+    _write(folder, manifest, rows, texts, codebook)
     made.articles, made.statements = len(manifest), len(rows)
     return made
 
@@ -197,14 +124,6 @@ def _sheets(sources: Sequence[Path], tool: Tool, names: Mapping[str, str]) -> li
         )
     idle = {s.annotator for s in found} - {s.annotator for s in found if s.regions}
     return [replace(s, annotator="") if s.annotator in idle else s for s in found]
-
-
-def _verify(made: Path, folder: Path, codebook: Codebook) -> None:
-    """Load the new set as training would; a fault that only the whole shows is named by the set's own name."""
-    try:
-        load_set(made.name, made.parent, made, codebook)
-    except PipelineError as error:
-        raise type(error)(str(error).replace(str(made), str(folder))) from error
 
 
 def _described(sheets: Sequence[Sheet], negotiation: str | None, split: str | None, texts: dict[str, str]) -> Mapping[str, Any]:
@@ -302,3 +221,33 @@ def _require_agreement(sheet: Sheet, readings: Mapping[str, Mapping[Content, Mar
     if undecided:
         heading = f"{sheet.where}: article {sheet.described['id']!r}: annotators differ on {len(undecided)}"
         raise _UndecidedError("\n  ".join([heading, *undecided]))
+
+
+def _write(
+    folder: Path,
+    manifest: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    texts: Mapping[str, str],
+    codebook: Codebook,
+) -> None:
+    """Make the folder of the set, whole or not at all: it takes its name when it has been loaded as training would."""
+    if folder.exists():
+        raise ConfigError(f"{folder} exists; name a new folder, or remove that one first")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot make this folder: {error.strerror}") from error
+    try:
+        for name, lines in ((MANIFEST, manifest), (STATEMENTS, rows)):
+            write_text(temporary / name, "".join(to_json(line) + "\n" for line in lines))
+        for name, text in texts.items():
+            (temporary / name).parent.mkdir(exist_ok=True)
+            write_text(temporary / name, text)
+        load_set(temporary.name, temporary.parent, temporary, codebook)
+        temporary.chmod(0o777 & ~current_umask())
+        temporary.rename(folder)
+    except PipelineError as error:  # a fault that only the whole shows is named by the set's own name
+        raise type(error)(str(error).replace(str(temporary), str(folder))) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
