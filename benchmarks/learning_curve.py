@@ -67,7 +67,7 @@ def value(metrics: dict[str, Any], task: str, label: str | None) -> float:
 
 def figure(runs: Runs) -> Figure:
     """One panel a task: macro-F1 (black) and the F1 of each class over the number of training statements."""
-    drawn = Figure(figsize=(8.4, 3.4))
+    drawn = Figure(figsize=(8.4, 3.6))
     panels = drawn.subplots(1, 2, sharey=True)
     sizes = [mean(m["training"]["statements"] for m in seeds) for seeds in runs.values()]
     for axes, task in zip(panels, default_codebook().tasks.values(), strict=True):
@@ -82,10 +82,10 @@ def figure(runs: Runs) -> Figure:
         axes.set_xticks(sizes, [f"{n:,.0f}" for n in sizes])
         axes.minorticks_off()
         axes.set(title=task.name, xlabel="training statements")
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-    panels[0].set_ylabel("F1 on news test, mean and spread of 3 seeds")
+    panels[0].set_ylabel(f"F1 on {SCORED} test")
     return drawn
 
 
