@@ -30,15 +30,14 @@ from transformers import (
 )
 
 from pipeline.calibration import fit_temperature
+from pipeline.checkpoints import EpochStart, SealCheckpoints, last_complete_checkpoint
 from pipeline.codebook import Codebook, Task
 from pipeline.config import RunConfig
 from pipeline.errors import DataError, InterruptedRunError, ModelError
-from pipeline.files import read_json, sha256_file, write_json
 from pipeline.metrics import TaskF1
 from pipeline.model import StanceModel, create, encode
 from pipeline.standoff import Example
 
-SEAL = "COMPLETE.json"
 Reporter = Callable[[str], None]
 
 
@@ -92,7 +91,7 @@ def fit(
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_loss_func=_loss([_class_weights(train, t, config.training.class_weights) for t in tasks]),
         compute_metrics=_scores(tasks),
-        callbacks=[patience, SealCheckpoints(), Progress(report)],
+        callbacks=[patience, EpochStart(resume_from), SealCheckpoints(), Progress(report)],
     )
     trainer.remove_callback(PrinterCallback)
     with _stopping_gently(trainer) as stop:
@@ -215,28 +214,6 @@ def _calibrate(trainer: Trainer, development: datasets.Dataset, model: StanceMod
     for i, task in enumerate(tasks):
         logits, truth = torch.from_numpy(found.predictions[i]), torch.from_numpy(found.label_ids[:, i])
         model.config.temperatures[task.name] = fit_temperature(logits, truth)
-
-
-class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
-    """Writes into each checkpoint, last of all, the hashes of its files, so that a torn one is told from a complete one."""
-
-    def on_save(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
-        """Seal the checkpoint that was just written."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        write_json(folder / SEAL, {p.name: sha256_file(p) for p in sorted(folder.iterdir()) if p.name != SEAL})
-
-
-def last_complete_checkpoint(work: Path) -> Path | None:
-    """The newest checkpoint whose every file is there and whole; torn ones are passed over."""
-    numbered = [p for p in work.glob("checkpoint-*") if p.name.partition("-")[2].isdigit()]
-    for folder in sorted(numbered, key=lambda p: int(p.name.partition("-")[2]), reverse=True):
-        try:
-            hashes = read_json(folder / SEAL)
-        except DataError:
-            continue
-        if all((folder / n).is_file() and sha256_file(folder / n) == h for n, h in hashes.items()):
-            return folder
-    return None
 
 
 class Progress(TrainerCallback):  # type: ignore[misc]

@@ -18,8 +18,8 @@ FLOW = [
     "attribution.lexicon", "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.grammar",
     "attribution.cues", "attribution.names", "attribution.sides", "attribution.speakers", "attribution.sentences",
     "attribution.linking", "attribution",
-    "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "training", "baselines",
-    "inference", "evaluation", "card", "plots", "report", "batch",
+    "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "checkpoints",
+    "training", "baselines", "inference", "evaluation", "card", "plots", "report", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
     "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands", "cli",
 ]  # fmt: skip

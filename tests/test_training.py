@@ -12,12 +12,13 @@ import pytest
 import torch
 from conftest import ROOT, train_command, write_config
 
+from pipeline.checkpoints import last_complete_checkpoint
 from pipeline.config import load_config
 from pipeline.corpus import load_set
 from pipeline.errors import DataError, InterruptedRunError, ModelError
 from pipeline.files import sha256_file
 from pipeline.runfolder import identity, manifest, model_folder
-from pipeline.training import _class_weights, _loss, _Stop, fit, last_complete_checkpoint
+from pipeline.training import Trained, _class_weights, _loss, _Stop, fit
 
 
 def train(config: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
@@ -123,38 +124,45 @@ def test_same_seed_same_weights_and_resume_equals_uninterrupted(
 
 
 @pytest.mark.parametrize("save_steps", [None, 2])
-@pytest.mark.parametrize("cut", [1, 4, 6, 7, 8])  # inside an epoch of 4 steps, at its end, at and beside an evaluation
+@pytest.mark.parametrize("cut", [1, 4, 6, 7, 8, "last"])  # inside an epoch of 4 steps, at its end, at and beside an evaluation
 def test_a_run_cut_anywhere_ends_with_the_same_weights(
-    tmp_path: Path, labels: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, cut: int, save_steps: int | None
+    tmp_path: Path,
+    labels: Path,
+    tiny_encoder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cut: int | str,
+    save_steps: int | None,
 ) -> None:
     from pipeline.codebook import default_codebook
 
     path = write_config(tmp_path, labels, tiny_encoder, epochs=4, patience=2, save_steps=save_steps)
     tiny = load_set("tiny", labels, labels)
 
-    def weights_of(work: str, **changes: object) -> dict[str, torch.Tensor]:
+    def fitted(work: str, **changes: object) -> Trained:
         config = load_config(path).model_copy(update=changes)
         parts = tiny.split("train"), tiny.split("development")
-        return fit(config, *parts, default_codebook(), tmp_path / work, lambda _: None).model.state_dict()
+        return fit(config, *parts, default_codebook(), tmp_path / work, lambda _: None)
 
-    whole = weights_of("whole")
+    whole = fitted("whole")
+    step = whole.steps if cut == "last" else cut
     original = _Stop.on_step_end
 
     def interrupt(self: _Stop, args: object, state: object, control: object, **rest: object) -> None:
-        if state.global_step == cut:  # type: ignore[attr-defined]
+        if state.global_step == step:  # type: ignore[attr-defined]
             self.signal = signal.SIGTERM
         original(self, args, state, control, **rest)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
         patched.setattr(_Stop, "on_step_end", interrupt)
-        if (cut, save_steps) == (8, 2):  # patience runs out at this very step: the run is over, not interrupted
-            again = weights_of("cut")
+        if cut == "last":  # the run ends by itself at this very step: it is over, not interrupted
+            again = fitted("cut")
         else:
-            with pytest.raises(InterruptedRunError, match=f"step {cut};"):
-                weights_of("cut")
-    if (cut, save_steps) != (8, 2):
-        again = weights_of("cut", resume=True)
-    assert all(torch.equal(whole[name], again[name]) for name in whole)
+            with pytest.raises(InterruptedRunError, match=f"step {step};"):
+                fitted("cut")
+    if cut != "last":
+        again = fitted("cut", resume=True)
+    before, after = (trained.model.state_dict() for trained in (whole, again))
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_resume_with_another_configuration_is_refused(tmp_path: Path, labels: Path, tiny_encoder: Path) -> None:
