@@ -166,7 +166,7 @@ def _arguments(config: RunConfig, work: Path, examples: int) -> TrainingArgument
         report_to="none",
         seed=config.seed,
         data_seed=config.seed,
-        train_sampling_strategy="group_by_length",  # less padding: an epoch takes four fifths of the time
+        train_sampling_strategy="group_by_length",  # less padding
         dataloader_pin_memory=torch.cuda.is_available(),
         **every,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from conftest import write_set
 
 from pipeline import Article, Labeller
 from pipeline.errors import ModelError
@@ -153,6 +154,9 @@ def test_evaluate_command(run: Path, labels: Path, tmp_path: Path, parley: Calla
     assert len((out / "predictions.jsonl").read_text().splitlines()) == 10
     status, _, err = parley("evaluate", "--model", run, "--set", "nothing", "--labels", labels, "-o", out)
     assert (status, "manifest.jsonl does not exist" in err) == (2, True)
+    write_set(labels / "half", (("train", 1),))
+    status, _, err = parley("evaluate", "--model", run, "--set", "half", "--labels", labels, "-o", out)
+    assert (status, "half has no test statements to score; its statements, where texts were found: train 5" in err) == (2, True)
 
 
 def test_embedded_encoder_must_be_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:

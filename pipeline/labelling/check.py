@@ -36,7 +36,9 @@ def names_of(labels: Path, names: Sequence[str] = ()) -> list[str]:
     found = sorted(p.parent.name for p in labels.glob(f"*/{MANIFEST}"))
     unknown = [name for name in names if name not in found]
     if unknown or not found:
-        raise ConfigError(f"{labels}: no labelled set {', '.join(unknown)}. Sets there: {', '.join(found) or 'none'}")
+        raise ConfigError(
+            f"{labels}: no labelled set {', '.join(unknown) or 'at all'}. Sets there: {', '.join(found) or 'none'}"
+        )
     return list(names) or found
 
 

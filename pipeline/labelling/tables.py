@@ -16,7 +16,6 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.labelling.wording import variety
 from pipeline.standoff import read_rows
 
-Rows = Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
 FIELDS = ("negotiation", "outlet", "year", "style", "split", "kind", "type", "side", "hard")  # of the article or the statement
 
 
