@@ -22,7 +22,8 @@ def main(arguments: Sequence[str]) -> int:
         print(USAGE, file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
     try:
-        folder = run(load_config(Path(arguments[0]), arguments[1:]))
+        config = load_config(Path(arguments[0]), arguments[1:])
+        folder = run_attribution(config) if config.task == "attribution" else run(config)
     except InterruptedRunError as error:
         say(str(error))
         return 3
@@ -34,14 +35,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(config: RunConfig) -> Path:
-    """The whole job, in order; returns the sealed run folder."""
+    """The whole job of a classifier, in order; returns the sealed run folder."""
     from pipeline import training  # heavy imports wait until the configuration is known to be good
     from pipeline.card import write_card
     from pipeline.codebook import default_codebook
     from pipeline.corpus import guard_against_leaks, read_sets, sample
+    from pipeline.encoder import quiet
     from pipeline.evaluation import score_sets, versions
     from pipeline.inference import Labeller
-    from pipeline.model import quiet, save
+    from pipeline.model import save
     from pipeline.runfolder import MODEL, WORK, begin, seal
     from pipeline.statements import to_json
 
@@ -98,6 +100,63 @@ def run(config: RunConfig) -> Path:
                     for task, t in values["tasks"].items()
                 )
             )
+    return folder
+
+
+def run_attribution(config: RunConfig) -> Path:
+    """The whole job of a tagger, in order; returns the sealed run folder."""
+    from pipeline import tagging
+    from pipeline.attribution import tagger
+    from pipeline.card import write_card
+    from pipeline.documents import read_parts, require_apart
+    from pipeline.encoder import quiet
+    from pipeline.evaluation import versions
+    from pipeline.metrics import Bootstrap
+    from pipeline.runfolder import MODEL, WORK, begin, seal
+
+    quiet()
+    began = time.monotonic()
+    parts = read_parts(config.data)
+    for line in parts.lacking:
+        say(f"{line} (looked for under {config.data.articles})")
+    require_apart(parts.train, [*parts.development, *(d for part in parts.held_out.values() for d in part)])
+    say(
+        f"{len(parts.train)} training and {len(parts.development)} development documents; test: "
+        + (", ".join(f"{name} {len(part)}" for name, part in parts.held_out.items()) or "none")
+    )
+
+    folder = begin(config, parts.fingerprints)
+    trained = tagging.fit(config, parts.train, parts.development, folder / WORK, say)
+    seconds = {"training": round(time.monotonic() - began, 1)}
+    (folder / MODEL).mkdir(exist_ok=True)
+    tagger.save(trained.model, folder / MODEL)
+
+    reader = tagger.Tagger.from_folder(folder / MODEL)
+    section = config.evaluation
+    bootstrap = Bootstrap(section.bootstrap, section.confidence, config.seed)
+    scored = {"development": parts.development, **parts.held_out}
+    scores = {name: tagging.score_roles(reader, part, bootstrap) for name, part in scored.items()}
+    seconds["total"] = round(time.monotonic() - began, 1)
+    metrics = {
+        "name": config.name,
+        "sets": parts.fingerprints,
+        "training": {
+            "documents": len(parts.train),
+            "steps": trained.steps,
+            "development_score": trained.best_score,
+            "history": trained.history,
+        },
+        "confidence": section.confidence,
+        "scores": {n: {r: {k: e._asdict() for k, e in v.items()} for r, v in by.items()} for n, by in scores.items()},
+        "versions": versions(),
+        "seconds": seconds,
+    }
+    write_json(folder / "metrics.json", metrics)
+    write_card(folder, config, metrics)
+    seal(folder)
+    for name, by_role in scores.items():
+        for role, values in by_role.items():
+            say(f"{name:>12} {role:<8}" + "  ".join(f"{k} {values[k]}" for k in ("exact F1", "begin F1", "Jaccard")))
     return folder
 
 

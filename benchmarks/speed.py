@@ -16,8 +16,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from pipeline.attribution import Attributor
 from pipeline.attribution.parse import language
 from pipeline.corpus import load_set
+from pipeline.encoder import encoder_folder, quiet
 from pipeline.inference import Labeller
-from pipeline.model import encoder_folder, quiet
 
 ROOT = Path(__file__).parents[1]
 

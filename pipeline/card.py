@@ -14,6 +14,7 @@ from pipeline.files import write_text
 def write_card(folder: Path, config: RunConfig, metrics: Mapping[str, Any]) -> Path:
     """Write README.md into a run folder from its configuration and scores; returns its path."""
     environment = Environment(loader=PackageLoader("pipeline"), autoescape=False, trim_blocks=True, lstrip_blocks=True)
-    card = environment.get_template("card.md").render(config=config, metrics=metrics, versions=versions())
+    template = "card.md" if config.task == "classification" else "tagger_card.md"
+    card = environment.get_template(template).render(config=config, metrics=metrics, versions=versions())
     write_text(folder / "README.md", card)
     return folder / "README.md"

@@ -176,8 +176,8 @@ def _located(inputs: list[Path] | None, output: str, text_column: str, id_column
 
 
 def _labeller(run: Path) -> Any:
+    from pipeline.encoder import quiet
     from pipeline.inference import Labeller
-    from pipeline.model import quiet
     from pipeline.runfolder import model_folder
 
     model_folder(run)  # a missing run is said at once, before torch is loaded

@@ -23,14 +23,19 @@ class Section(BaseModel):
 class DataSection(Section):
     """Which labelled sets are read, and where the texts of standoff sets are looked for."""
 
-    sets: list[str] = Field(default=["dispatches"], min_length=1, description="folders under labels/ to train on")
+    sets: list[str] = Field(default=["dispatches"], description="folders under labels/ to train on")
     report: list[str] = Field(default=["gold"], description="further sets that are only ever scored")
     labels: str = Field(default="labels", description="the folder of the labelled sets")
     articles: str = Field(default="../shared", description="where the texts of standoff sets are looked for")
     fraction: Annotated[float, Field(gt=0, le=1)] = Field(default=1.0, description="share of the training statements")
+    brat: str | None = Field(default=None, description="attribution: a corpus in PolNeAR's layout, instead of sets")
 
     @model_validator(mode="after")
     def _scored_sets_are_not_trained_on(self) -> Self:
+        if self.brat is not None and (self.sets or self.report):
+            raise ValueError("data.brat is a whole corpus by itself: give data.sets=[] and data.report=[] with it")
+        if self.brat is None and not self.sets:
+            raise ValueError("data.sets is empty: there is nothing to train on")
         both = sorted(set(self.sets) & set(self.report))
         if both:
             raise ValueError(f"data.sets and data.report both name {both}: a set that is only scored is never trained on")
@@ -54,6 +59,17 @@ class ModelSection(Section):
         if len(set(fields)) < len(fields):
             raise ValueError(f"{fields} names a field twice")
         return fields
+
+
+class TaggerSection(Section):
+    """The token tagger of attribution: its encoder, and how much of it is trained."""
+
+    encoder: str = Field(default="embedded", description="'embedded', a hub id, or a folder")
+    rank: int | None = Field(
+        default=32, ge=1, le=256, description="of the low-rank updates; none: the whole encoder is trained"
+    )
+    max_length: int = Field(default=256, ge=16, le=512, description="tokens of a window")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
 class TrainingSection(Section):
@@ -84,11 +100,15 @@ class RunConfig(Section):
     """One run: everything that decides its result."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    task: Literal["classification", "attribution"] = Field(
+        default="classification", description="stance and outlook of statements, or the tagger that finds statements"
+    )
     runs: str = Field(default="runs", description="the folder that holds the run folders")
     seed: int = Field(default=13, ge=0, lt=2**32)
     resume: bool = Field(default=False, description="go on from the last complete checkpoint of this run")
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
+    tagger: TaggerSection = TaggerSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
 
@@ -97,6 +117,19 @@ class RunConfig(Section):
         limit, every = self.training.max_steps, self.training.save_steps
         if limit is not None and every is not None and every > limit:
             raise ValueError(f"training.save_steps={every} is above training.max_steps={limit}: nothing would be saved")
+        return self
+
+    @model_validator(mode="after")
+    def _sections_fit_the_task(self) -> Self:
+        other, own = ("tagger", "model") if self.task == "classification" else ("model", "tagger")
+        if other in self.model_fields_set and getattr(self, other) != type(getattr(self, other))():
+            raise ValueError(
+                f"{other} has no part in task={self.task}, whose encoder is set under {own}; or is the task wrong?"
+            )
+        if self.task == "classification" and self.data.brat is not None:
+            raise ValueError("data.brat is for task=attribution: it marks who said what, and has no labels of stance")
+        if self.task == "attribution" and self.data.fraction < 1:
+            raise ValueError("data.fraction is for task=classification; a tagger is trained on whole sets")
         return self
 
     @property
@@ -203,6 +236,8 @@ def _check_paths(path: Path, config: RunConfig) -> None:
                 f"{path}: no labelled set {name!r} under {labels} (looked for {labels / name / 'manifest.jsonl'})."
                 f"{nearest(name, have)} Sets there: {', '.join(have) or 'none'}"
             )
-    encoder = config.model.encoder
-    if encoder.startswith((".", "/", "~")) and not Path(encoder).expanduser().is_dir():
-        raise ConfigError(f"{path}: model.encoder: the folder {encoder!r} does not exist")
+    if config.data.brat is not None and not Path(config.data.brat).is_dir():
+        raise ConfigError(f"{path}: data.brat: the folder {config.data.brat!r} does not exist")
+    for section, encoder in (("model", config.model.encoder), ("tagger", config.tagger.encoder)):
+        if encoder.startswith((".", "/", "~")) and not Path(encoder).expanduser().is_dir():
+            raise ConfigError(f"{path}: {section}.encoder: the folder {encoder!r} does not exist")

