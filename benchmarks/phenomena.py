@@ -123,7 +123,8 @@ def table(notes: Mapping[str, str], examples: Sequence[Example], failing: Iterab
     failed, rows = set(failing), []
     for name, note in notes.items():
         ids = {e.id for e in examples if e.phenomenon == name}
-        rows.append(f"| {name} | {len(ids)} | {len(ids - failed)} | {note if ids & failed else ''} |\n")
+        shown = f" {note}" if ids & failed and note else ""
+        rows.append(f"| {name} | {len(ids)} | {len(ids - failed)} |{shown} |\n")
     total = f"| **all** | {len(examples)} | {len(examples) - len(failed)} | |\n"
     return HEAD + "".join(rows) + total
 
