@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from pipeline.corpus import load_set
 from pipeline.extraction import (
@@ -19,6 +20,7 @@ from pipeline.extraction import (
 )
 from pipeline.metrics import Bootstrap
 from pipeline.records import Span, Statement
+from pipeline.standoff import read_rows
 
 
 def said(start: int, end: int, **fields: object) -> Statement:
@@ -114,3 +116,20 @@ def test_same_value() -> None:
 def test_same_party() -> None:
     assert same_party("Russia", "the Kremlin") and same_party("France; Orlan", "Orlan; French") and same_party(None, None)
     assert not same_party("Russia", "Orlan") and not same_party("Russia; Orlan", "Russia") and not same_party("Russia", None)
+
+
+def test_benchmark_scores_quotations_of_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What textacy or Parley finds, against direct statements, and for precision against mixed ones too."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import attribution
+
+    split = Statement("s", "words", content=(Span(0, 10), Span(20, 30)), type="direct", speaker="Orlo", source_text="the envoy")
+    annotated = [split, said(40, 60, type="mixed"), said(80, 90, type="indirect")]
+    halves = [said(0, 10, speaker="envoy", source_text="envoy"), said(20, 30)]
+    compared = {"a": (annotated, [*halves, said(40, 50), said(80, 90)])}
+    scores = {name: estimate.value for name, estimate in attribution.quoted_scores(compared, Bootstrap(50)).items()}
+    assert (scores["direct recall@0.3"], scores["direct recall@0.8"]) == (1.0, 0.0)
+    assert (scores["precision@0.3"], scores["precision, half inside"]) == (2 / 4, 3 / 4)
+    assert (scores["speaker on matches"], scores["source's words on matches"]) == (0.0, 1.0)
+    known = {row["id"]: row["split"] for row, _ in read_rows(ROOT / "labels" / "news")}
+    assert {known[name] for name in attribution.in_view()} == {"development", "test"}
