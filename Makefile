@@ -22,7 +22,7 @@ check: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python benchmarks/extraction.py
+	$(BIN)/python benchmarks/attribution.py
 	$(BIN)/python benchmarks/speed.py
 
 clean:

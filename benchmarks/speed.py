@@ -1,28 +1,33 @@
 """Speed beside peers in the same run: python benchmarks/speed.py [RUN]
 
-Extraction against the bare spaCy pipeline on the same articles (the floor of what a parse-based extractor costs), and
-labelling against Hugging Face's `pipeline("text-classification")` with the same encoder, one pipeline for each task, as a
-user would run two single-task models. Ratios are what to quote; absolute rates depend on the machine.
+Extraction on whole dispatches of 400 to 600 words, in one process and dealt out to two, against the same work by spaCy's
+pipeline alone (the floor of what a parse-based extractor costs) and with textacy's `direct_quotations` behind it, in as
+many processes. Labelling against Hugging Face's `pipeline("text-classification")` with the same encoder, one pipeline for
+each task, as a user would run two single-task models. Ratios are what to quote; absolute rates depend on the machine.
 """
 
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 
-import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from textacy_peer import INSTALL, INSTALLED, triples
 
 from pipeline.attribution import Attributor
 from pipeline.attribution.parse import language
-from pipeline.corpus import load_set
-from pipeline.encoder import encoder_folder, quiet
-from pipeline.inference import Labeller
+from pipeline.corpus import LabelledSet, load_set
+from pipeline.records import Article
 
 ROOT = Path(__file__).parents[1]
+WORDS = range(400, 601)
+TIMES = 5
+Work = Callable[[Sequence[Article]], None]
 
 
-def seconds(work: Callable[[], object], times: int = 3) -> float:
+def seconds(work: Callable[[], object], times: int = TIMES) -> float:
     """The best of a few runs, after one to warm up."""
     work()
     return min(_timed(work) for _ in range(times))
@@ -34,21 +39,70 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def main(run: Path) -> None:
-    """Print rates and ratios."""
-    quiet()
-    dispatches = load_set("dispatches", ROOT / "labels", ROOT)
-    articles = list(dispatches.articles.values())
-    statements = [e.statement for e in dispatches.examples]
-    attributor, spacy = Attributor(), language()
-    ours = seconds(lambda: [attributor.extract(a) for a in articles])
-    peer = seconds(lambda: list(spacy.pipe(a.text for a in articles)))
-    words = sum(len(a.text.split()) for a in articles)
-    print(
-        f"extraction: {len(articles) / ours:.1f} articles/s of {words / len(articles):.0f} words; spaCy's pipeline alone "
-        f"{len(articles) / peer:.1f}; ratio {peer / ours:.2f}"
-    )
+@lru_cache(maxsize=1)
+def attributor() -> Attributor:
+    """The one of this process."""
+    return Attributor()
 
+
+def extract(articles: Sequence[Article]) -> None:
+    """Parley's extraction."""
+    for article in articles:
+        attributor().extract(article)
+
+
+def parse(articles: Sequence[Article]) -> None:
+    """spaCy's pipeline alone."""
+    for _ in language().pipe(a.text for a in articles):
+        pass
+
+
+def quote(articles: Sequence[Article]) -> None:
+    """spaCy's pipeline and textacy's direct quotations."""
+    for doc in language().pipe(a.text for a in articles):
+        triples(doc)
+
+
+def rates(articles: Sequence[Article], processes: int, works: Sequence[Work]) -> list[float]:
+    """Articles a second of each work, the articles dealt out to so many processes, each with one thread and warm.
+
+    The works take turns in every round, so that a load from elsewhere that comes and goes falls on all of them alike.
+    """
+    shares = [articles[i::processes] for i in range(processes)]
+    with get_context("spawn").Pool(processes) as pool:
+        for work in works:
+            pool.map(work, shares, chunksize=1)
+        rounds = [[_timed(lambda w=work: pool.map(w, shares, chunksize=1)) for work in works] for _ in range(TIMES)]
+    return [len(articles) / min(times) for times in zip(*rounds, strict=True)]
+
+
+def extraction(dispatches: LabelledSet) -> None:
+    """Print rates and ratios of extraction."""
+    articles = [a for a in dispatches.articles.values() if len(a.text.split()) in WORDS]
+    words = sum(len(a.text.split()) for a in articles) / len(articles)
+    works = {"Parley": extract, "spaCy's pipeline alone": parse}
+    if INSTALLED:
+        works["spaCy and textacy's direct quotations"] = quote
+    else:
+        print(INSTALL)
+    print(f"extraction, {len(articles)} articles of {words:.0f} words, one thread a process")
+    for processes in (1, 2):
+        ours, *others = rates(articles, processes, list(works.values()))
+        print(f"  {processes} process{'es' if processes > 1 else ''}: {ours:.1f} articles/s")
+        for name, rate in zip(list(works)[1:], others, strict=True):
+            print(f"    {name}: {rate:.1f}; ratio {ours / rate:.2f}")
+
+
+def labelling(run: Path, dispatches: LabelledSet) -> None:
+    """Print rates and ratios of labelling."""
+    import torch  # here, because the processes of `rates` import this file and need none of these
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+    from pipeline.encoder import encoder_folder, quiet
+    from pipeline.inference import Labeller
+
+    quiet()
+    statements = [e.statement for e in dispatches.examples]
     labeller = Labeller.from_pretrained(run)
     ours = seconds(lambda: labeller.label_statements(statements))
     print(f"labelling, two tasks: {len(statements) / ours:.0f} statements/s, {torch.get_num_threads()} threads")
@@ -61,6 +115,17 @@ def main(run: Path) -> None:
         print(
             f"  two text-classification pipelines, batch {batch}: {len(texts) / peer:.0f} statements/s; ratio {peer / ours:.1f}"
         )
+
+
+def main(run: Path) -> None:
+    """Print rates and ratios."""
+    dispatches = load_set("dispatches", ROOT / "labels", ROOT)
+    if run.is_dir():
+        labelling(run, dispatches)
+    else:
+        print(f"labelling: {run} does not exist; train the default first, or name a run")
+    os.environ["OMP_NUM_THREADS"] = "1"  # read by the processes of `rates` when they start; two of them share two cores
+    extraction(dispatches)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pipeline.codebook import Codebook, Task
 from pipeline.config import RunConfig
 from pipeline.corpus import LabelledSet
 from pipeline.errors import ConfigError
-from pipeline.extraction import score_extraction
+from pipeline.extraction import SUMMARY, extract_set, score_extraction
 from pipeline.files import write_json, write_text
 from pipeline.inference import Labelled, Labeller
 from pipeline.metrics import (
@@ -160,7 +160,7 @@ def evaluate_run(labeller: Labeller, labelled: LabelledSet, split: str, output: 
         raise ConfigError(f"{output}: cannot make this folder: {error.strerror}") from error
     bootstrap, examples = Bootstrap(resamples), labelled.split(split)
     scores, answers = score_model(labeller, examples, bootstrap)
-    extraction = score_extraction(labelled, split).estimates(bootstrap)
+    extraction = score_extraction(extract_set(labelled, split)).estimates(bootstrap)
     write_json(
         output / "metrics.json",
         {
@@ -178,4 +178,4 @@ def evaluate_run(labeller: Labeller, labelled: LabelledSet, split: str, output: 
     lines += [f"  {t.task}: accuracy {t.accuracy}, macro-F1 {t.macro_f1}" for t in scores.tasks.values()]
     lines += [f"  both right: {scores.joint}"]
     lines += [f"  contrast pairs, {name}, both members right: {estimate}" for name, estimate in scores.pairs.items()]
-    return lines + [f"  extraction, {name}: {estimate}" for name, estimate in extraction.items()]
+    return lines + [f"  extraction, {name}: {extraction[name]}" for name in SUMMARY if name in extraction]

@@ -81,12 +81,13 @@ class Bootstrap:
 
         Args:
             per_group: counts of shape (groups, ...), for example one confusion matrix for each article.
-            score: counts of shape (..., *rest) → scores of shape (...).
+            score: counts of shape (..., *rest) → scores of shape (...); nan where a resample has nothing to count, which is
+                then no part of the interval.
         """
         value = float(score(per_group.sum(0)))
         samples = score(np.tensordot(self.draws(len(per_group)), per_group, axes=1))
         tail = (1 - self.confidence) / 2
-        low, high = np.quantile(samples, [tail, 1 - tail])
+        low, high = np.nanquantile(samples, [tail, 1 - tail])
         return Estimate(value, float(low), float(high))
 
 
