@@ -1,11 +1,13 @@
 """Article → statements: paragraphs, quotation marks, cues, sources, speakers, one step after another."""
 
+from pipeline.attribution.language_check import other_language
 from pipeline.attribution.linking import Draft, link
 from pipeline.attribution.paragraphs import Paragraph, split_paragraphs
 from pipeline.attribution.parse import Parsed, parse
 from pipeline.attribution.quotations import Quotation, find_quotations
 from pipeline.attribution.sentences import place_of
 from pipeline.attribution.speakers import Cast
+from pipeline.errors import DataError
 from pipeline.records import Article, Span, Statement
 
 __all__ = ["Attributor"]
@@ -15,7 +17,17 @@ class Attributor:
     """Finds the attributed statements of articles, by rules over quotation marks and a dependency parse."""
 
     def extract(self, article: Article) -> list[Statement]:
-        """The statements of one article, in order of their content; offsets point into `article.text`."""
+        """The statements of one article, in order of their content; offsets point into `article.text`.
+
+        Raises:
+            DataError: the article is in another language, whose statements the rules would find at random.
+        """
+        language = other_language(article.text)
+        if language:
+            raise DataError(
+                f"article {article.id!r} is not English but seems to be {language}; only English is read: "
+                "give an English translation, or leave it out"
+            )
         paragraphs = split_paragraphs(article.text)
         quotations = find_quotations(article.text, [p.span for p in paragraphs])
         parsed = list(parse(article.text, paragraphs, quotations))
