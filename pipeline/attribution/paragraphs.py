@@ -13,7 +13,8 @@ from pipeline.records import Span
 LONGEST = 20_000  # characters; a longer paragraph is parted at a blank, so that one line of 100 MB cannot stop a run
 WIDEST_WRAP = 130  # a text whose lines are longer than this is not hard-wrapped: each line is a paragraph
 
-_NAMES = r"(?-i:(?:[A-ZÀ-Þ][\w.'’-]*,? ?(?:and|und|&|de|van|von)? ?){1,8})"
+# Possessive (*+) and with separators left out of what they part, so that no line can be matched in many ways.
+_NAMES = r"(?-i:(?:[A-ZÀ-Þ][\w.'’-]*+,? ?(?:and|und|&|de|van|von)? ?){1,8})"
 _NOISE = [
     r"\W*(?:related|read|see|also|more|watch|listen|recommended|further|don['’]t miss|most)\b[\w\s]{0,24}[:|>»]",
     r"(?:https?://|www\.)\S+$|\S{25,}$",
@@ -31,7 +32,7 @@ _NOISE = [
     r"|toggle caption|%d bloggers|loading|tags?:|topics?:|filed under|last updated|updated|published|posted)\b[^.“”\"]{0,80}$",
     r".*\b(?:cookies?|newsletter|sign (?:up|in)|log in|privacy policy|terms of (?:use|service)|follow us|click here)\b",
     r"(?:\w+day,? )?(?:\d{1,2} \w{3,9}|\w{3,9}\.? \d{1,2}),? \d{4}.{0,30}$|\d{4}-\d\d-\d\d.{0,30}$",
-    r"[^.?!]{1,80}(?: [|›»>·•] [^.?!]{1,60})+$",
+    r"[^.?!|›»>·•]{1,80}(?: [|›»>·•] [^.?!|›»>·•]{1,60})+$",
     r"[\W\d_]+$",
 ]
 NOISE = re.compile("|".join(f"(?:{pattern})" for pattern in _NOISE), re.IGNORECASE)
