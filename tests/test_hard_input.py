@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.attribution import Attributor
 from pipeline.attribution.language_check import other_language
+from pipeline.attribution.paragraphs import split_paragraphs
+from pipeline.attribution.quotations import find_quotations
 from pipeline.errors import DataError
 from pipeline.records import Article, Statement
 
@@ -205,3 +207,61 @@ def test_a_run_lists_articles_in_another_language(
     assert (failure["input"], failure["stage"]) == ("other.txt", "attribute")
     assert "Ukrainian" in failure["reason"]
     assert len(Path("out.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+
+
+def quoted(text: str) -> list[str]:
+    paragraphs = [p.span for p in split_paragraphs(text)]
+    return [" ".join(q.span.of(text).split()) for q in find_quotations(text, paragraphs)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        # shapes
+        ("``We stay,'' she said. ''We wait.''", ["``We stay,''", "''We wait.''"]),
+        ("‘‘We stay,’’ she said.", ["‘‘We stay,’’"]),
+        ("‟We stay,” she said.", ["‟We stay,”"]),
+        ("‹We stay›, she said.", ["‹We stay›"]),
+        ("»We stay«, she said.", ["»We stay«"]),
+        ("«\u00a0We stay\u00a0», she said.", ["«\u00a0We stay\u00a0»".replace("\u00a0", " ")]),
+        ("”We stay,” she said.", ["”We stay,”"]),
+        ("“We stay,“ she said. “We wait.“", ["“We stay,“", "“We wait.“"]),
+        # mixed
+        ('“We stay," she said. "We wait.”', ['“We stay,"', '"We wait.”']),
+        ("“We stay,' she said, and left.", ["“We stay,'"]),
+        ("“We stay,’’ she said. ‘‘We wait,” he said.", ["“We stay,’’", "‘‘We wait,”"]),
+        ("the “last offer’ of the council", ["“last offer’"]),
+        # nested
+        ('"He told me "never" twice," she said.', ['"He told me "never" twice,"']),
+        ("“He told me “never” twice,” she said.", ["“He told me “never” twice,”"]),
+        ("‘He said “no” to the islanders’ plan,’ she said.", ["‘He said “no” to the islanders’ plan,’"]),
+        ("“‘No,’ he told me,” she said.", ["“‘No,’ he told me,”"]),
+        ("„Er sagte «no» to me“, she said.", ["„Er sagte «no» to me“"]),
+        # single marks and apostrophes
+        ("‘We’re goin’ to row,’ he said.", ["‘We’re goin’ to row,’"]),
+        ("He said ‘yes’ to the workers’ plea and ‘no’ to ours.", ["‘yes’", "‘no’"]),
+        ("'It's 'bout time,' he said.", ["'It's 'bout time,'"]),
+        ("the ‘90s and the '80s and rock 'n' roll", ["'n'"]),
+        ("‘the workers’ demands are fair,’ she said", ["‘the workers’ demands are fair,’"]),
+        # one mark too few
+        ('"We stay, she said. "We wait," she said. "We row."', ['"We wait,"', '"We row."']),
+        ('We stay," she said. "We wait," he said.', ['"We wait,"']),
+        ("He called it “a trap and left. “We wait,” he said.", ["“We wait,”"]),
+        ("He called it “a trap and left.\n\nThe talks went on.", []),
+        ("“We stay. “We will row if we must.” He left.", ["“We stay. “We will row if we must.”"]),
+        ("She said: “We stay.\n\nThe talks went on.", ["“We stay."]),
+        ("The 12\" pipe and the 9' wall", []),
+        # several paragraphs
+        ("“We stay.\n\n“We wait.\n\n“We row.”", ["“We stay.", "“We wait.", "“We row.”"]),
+        ("“We stay.\n\nWe wait.\n\nWe row,” she said.", ["“We stay.", "We wait.", "We row,”"]),
+        ("‘We stay.\n\n‘We wait,’ she said.", ["‘We stay.", "‘We wait,’"]),
+        ("'We stay.\n\n'We wait,' she said.", ["'We stay.", "'We wait,'"]),
+        ('He said "we stay.\n\n"We wait," she said.', ['"we stay.', '"We wait,"']),
+        # a heading, a signature, marks with invisible characters around them
+        ("Envoy: Deal ‘Close’\n\n“We stay.” — Mira Tolvan", ["‘Close’", "“We stay.”"]),
+        ("\u200b'We stay,' she said. \u202b\"We wait,\"\u202c he said.", ["'We stay,'", '"We wait,"']),
+        ("\"\" “” ‘’ «» “...” ''", []),
+    ],
+)
+def test_marks_of_every_kind(text: str, found: list[str]) -> None:
+    assert quoted(text) == found

@@ -121,9 +121,9 @@ def _with_marks(text: str, parsed: Parsed, span: Span) -> Span:
     for quotation in parsed.quotations:
         if quotation.span.end <= start or end <= quotation.span.start:
             continue
-        if start <= quotation.span.start + 1 and end >= quotation.span.end - 2:
+        if start <= quotation.inside.start and end >= quotation.inside.end - 1:
             start, end = min(start, quotation.span.start), max(end, quotation.span.end)
-        elif quotation.span.start + 1 == start:
+        elif quotation.inside.start == start:
             start = quotation.span.start
     while end > start and text[end - 1] in " \t\r\n,;:—–-":
         end -= 1

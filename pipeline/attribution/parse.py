@@ -86,7 +86,7 @@ def _mask(text: str, paragraph: Span, quotations: Sequence[Quotation]) -> tuple[
             (
                 quotation.span,
                 index,
-                _stand_in(quotation.span.of(text), text[quotation.span.end : quotation.span.end + 1]),
+                _stand_in(quotation.inner(text), text[quotation.span.end : quotation.span.end + 1]),
             ),
         ):
             pieces.append(_Piece(at, piece, quote))
@@ -104,7 +104,7 @@ def _one_line(words: str) -> str:
 
 
 def _stand_in(quotation: str, after: str) -> str:
-    last = quotation[:-1].rstrip()[-1:]
+    last = quotation.rstrip()[-1:]
     if after in (",", "."):
         return f"“{STAND_IN}”"
     return f"“{STAND_IN}{last if last in ',.!?' and last else '.'}”"
