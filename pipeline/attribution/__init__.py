@@ -1,5 +1,9 @@
 """Article → statements: paragraphs, quotation marks, cues, sources, speakers, one step after another."""
 
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import takewhile
+
 from pipeline.attribution.language_check import other_language
 from pipeline.attribution.linking import Draft, link
 from pipeline.attribution.paragraphs import Paragraph, split_paragraphs
@@ -60,8 +64,14 @@ def _statement(article: Article, draft: Draft, paragraphs: list[Paragraph], quot
 
 def _type(content: list[Span], quotations: list[Quotation]) -> str:
     """Direct where all of the content stands in quotation marks, mixed where some does, else indirect."""
-    quoted = sum(min(s.end, q.span.end) - max(s.start, q.span.start) for s in content for q in quotations if s.overlaps(q.span))
+    quoted = sum(min(s.end, q.end) - max(s.start, q.start) for s in content for q in _touching(s, quotations))
     total = sum(s.end - s.start for s in content)
     if not quoted:
         return "indirect"
     return "direct" if quoted >= total - 2 * len(content) else "mixed"
+
+
+def _touching(span: Span, quotations: list[Quotation]) -> Iterator[Span]:
+    """The quotations that share a character with `span`."""
+    first = bisect_right(quotations, span.start, key=lambda q: q.span.end)
+    yield from takewhile(lambda q: q.start < span.end, (quotations[at].span for at in range(first, len(quotations))))

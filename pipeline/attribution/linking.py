@@ -1,5 +1,6 @@
 """Acts and quotations of an article → statements: what belongs together, and who it belongs to (codebook section 1)."""
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -40,12 +41,17 @@ def link(text: str, parsed: Sequence[Parsed], cast: Cast) -> list[Draft]:
 
 def _apart(drafts: list[Draft]) -> list[Draft]:
     """The drafts with no character in two of them: what two cues claim belongs to the first."""
-    taken: list[Span] = []
+    taken: list[Span] = []  # in order
     for draft in drafts:
-        near = [s for s in taken if s.end > draft.content[0].start]
-        draft.content = [span for span in draft.content if not any(span.overlaps(s) for s in near)]
-        taken += draft.content
+        draft.content = [span for span in draft.content if not _overlaps_one(span, taken)]
+        for span in draft.content:
+            insort(taken, span)
     return [d for d in drafts if d.content]
+
+
+def _overlaps_one(span: Span, taken: Sequence[Span]) -> bool:
+    at = bisect_left(taken, span)
+    return any(span.overlaps(s) for s in taken[max(0, at - 1) : at + 1])
 
 
 def _from_acts(text: str, parsed: Parsed, cast: Cast) -> list[Draft]:

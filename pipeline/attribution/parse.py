@@ -4,6 +4,7 @@ A long quotation confuses the parser and its sentence splitter. So each full quo
 place (“It is so,”), which keeps the grammar around it; its tokens point back to the whole quotation.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -100,7 +101,8 @@ def _mask(text: str, paragraph: Span, quotations: Sequence[Quotation]) -> tuple[
 
 
 def _one_line(words: str) -> str:
-    return "".join(" " if c.isspace() else c for c in words)
+    """Line ends become blanks, and so do long runs of marks, on which the tokenizer spends the square of their length."""
+    return re.sub(r"\s|[^\w\s]{20,}", lambda m: " " * len(m.group()), words)
 
 
 def _stand_in(quotation: str, after: str) -> str:
