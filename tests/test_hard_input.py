@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.attribution import Attributor
 from pipeline.attribution.language_check import other_language
 from pipeline.attribution.paragraphs import split_paragraphs
 from pipeline.attribution.quotations import find_quotations
 from pipeline.errors import DataError
-from pipeline.records import Article, Statement
+from pipeline.records import Article, Span, Statement
 
 ATTRIBUTOR = Attributor()
 
@@ -265,3 +268,92 @@ def quoted(text: str) -> list[str]:
 )
 def test_marks_of_every_kind(text: str, found: list[str]) -> None:
     assert quoted(text) == found
+
+
+WORDS = [
+    "Mira Tolvan said", "the minister, Pavel Drunic, warned that", "he added", "according to the council,", "rejected the plan",
+    "the talks in Skarvik were over", "they would not row",
+    "its spokesman, Jon Ek, called it", "“We stay,”", "‘Never,’ she said.",
+]  # fmt: skip
+MARKS = [
+    '"',
+    "'",
+    "“",
+    "”",
+    "‘",
+    "’",
+    "«",
+    "»",
+    "„",
+    "‟",
+    "‹",
+    "›",
+    "``",
+    "''",
+    "(",
+    ")",
+    "[",
+    "{",
+    "—",
+    "…",
+    ":",
+    ",",
+    ".",
+    "!",
+]
+STRANGE = [
+    "\u200b", "\u200d", "\u200f", "\u202e", "\ufeff", "\u0301", "e\u0301", "\u00ad", "\x00", "\x0b", "\u2028", "\u2029", "\x85",
+    "👩‍👩‍👧", "🚢", "السلام", "שלום", "Привет", "谈判", "ﬁ", "𝒳", "\ud800", "\t|\t41\t|\t3", "if (x) { y(); }", "la la la",
+]  # fmt: skip
+BLANKS = [" ", "", "\n", "\n\n", "\r\n", "\u00a0", "    "]
+PARTS = st.tuples(st.sampled_from(WORDS * 2 + MARKS * 2 + STRANGE), st.sampled_from(BLANKS))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(PARTS, min_size=1, max_size=40).map(lambda parts: "".join(a + b for a, b in parts)))
+def test_statements_of_any_text_are_sound(text: str) -> None:
+    try:
+        statements = extract(text)
+    except DataError as error:
+        assert "not English" in str(error)
+        return
+    taken: list[Span] = []
+    for statement in statements:
+        assert statement.text == " ".join(" ".join(text[a:b].split()) for a, b in statement.content)
+        for span in (*statement.content, statement.cue, statement.source):
+            assert span is None or (0 <= span.start < span.end <= len(text))
+        assert not any(o.overlaps(s) for o in (statement.cue, statement.source) if o for s in statement.content)
+        assert not any(a.overlaps(b) for a in taken for b in statement.content)
+        taken += statement.content
+    assert [s.content[0] for s in statements] == sorted(s.content[0] for s in statements)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PARTS, max_size=60).map(lambda parts: "".join(a + b for a, b in parts)))
+def test_quotations_of_any_text_are_in_order_and_in_their_paragraphs(text: str) -> None:
+    paragraphs = [p.span for p in split_paragraphs(text)]
+    assert all(a.end <= b.start for a, b in pairwise(paragraphs))
+    quotations = find_quotations(text, paragraphs)
+    assert all(a.span.end <= b.span.start for a, b in pairwise(quotations))
+    for quotation in quotations:
+        assert any(p.start <= quotation.span.start and quotation.span.end <= p.end for p in paragraphs)
+        assert quotation.span.start <= quotation.inside.start < quotation.inside.end <= quotation.span.end
+
+
+@pytest.mark.parametrize("line", ["By " + "A" * 300 + "!", "a | " * 95 + "end.", "By " + "A " * 150 + "!"])
+def test_no_line_takes_long_to_be_known_as_noise_or_not(line: str) -> None:
+    assert len(split_paragraphs(line)) == 1  # the first two once took longer than anybody waits
+
+
+def test_a_text_without_line_ends_is_parted_between_sentences() -> None:
+    text = "The talks in Skarvik went on until midnight. " * 400
+    paragraphs = split_paragraphs(text)
+    assert len(paragraphs) > 2
+    assert all(p.span.of(text).startswith("The talks") and p.span.of(text).endswith("midnight.") for p in paragraphs)
+    endless = "and " * 5000 + "x" * 12000
+    assert "".join(p.span.of(endless) for p in split_paragraphs(endless)).replace(" ", "") == endless.replace(" ", "")
+
+
+def test_a_run_of_marks_is_not_parsed_mark_by_mark() -> None:
+    (statement,) = extract(f"“We stay,” said Mira Tolvan. {'(' * 4000} The talks go on.")
+    assert statement.text == "“We stay,”"

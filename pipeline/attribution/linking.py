@@ -36,6 +36,8 @@ def link(text: str, parsed: Sequence[Parsed], cast: Cast) -> list[Draft]:
         own = _from_acts(text, paragraph, cast)
         _add_loose_quotations(text, paragraph, own, drafts, cast)
         drafts += own
+    for draft in drafts:
+        draft.content = _without(text, draft.content, [span for span in (draft.cue, draft.source) if span])
     return sorted(_apart(drafts), key=lambda d: d.content[0])
 
 
@@ -47,6 +49,16 @@ def _apart(drafts: list[Draft]) -> list[Draft]:
         for span in draft.content:
             insort(taken, span)
     return [d for d in drafts if d.content]
+
+
+def _without(text: str, spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
+    """`spans` less `holes`, with no part left that holds no word."""
+    for hole in holes:
+        cut = [(Span(s.start, min(s.end, hole.start)), Span(max(s.start, hole.end), s.end)) for s in spans if s.overlaps(hole)]
+        if cut:
+            whole = [s for s in spans if not s.overlaps(hole)]
+            spans = sorted([*whole, *(part for parts in cut for part in parts if any(map(str.isalnum, part.of(text))))])
+    return list(spans)
 
 
 def _overlaps_one(span: Span, taken: Sequence[Span]) -> bool:

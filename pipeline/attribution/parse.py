@@ -101,8 +101,8 @@ def _mask(text: str, paragraph: Span, quotations: Sequence[Quotation]) -> tuple[
 
 
 def _one_line(words: str) -> str:
-    """Line ends become blanks, and so do long runs of marks, on which the tokenizer spends the square of their length."""
-    return re.sub(r"\s|[^\w\s]{20,}", lambda m: " " * len(m.group()), words)
+    """Line ends become blanks, and so does what spaCy refuses or stalls at: halves of characters, long runs of marks."""
+    return re.sub(r"\s|[\ud800-\udfff]|[^\w\s]{20,}", lambda m: " " * len(m.group()), words)
 
 
 def _stand_in(quotation: str, after: str) -> str:

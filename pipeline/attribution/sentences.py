@@ -1,5 +1,6 @@
 """Where a span stands: its paragraph and the sentence before its own. The one rule for found and for annotated statements."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
@@ -42,4 +43,5 @@ def _sentence_before(paragraph: str, start: int) -> str | None:
 
 @lru_cache(maxsize=1)  # the statements of one paragraph come one after another
 def _sentences(paragraph: str) -> list[Span]:
-    return [Span(s.start_char, s.end_char) for s in splitter()(paragraph).sents]
+    whole = re.sub(r"[\ud800-\udfff]", " ", paragraph)  # spaCy refuses halves of characters
+    return [Span(s.start_char, s.end_char) for s in splitter()(whole).sents]
