@@ -53,7 +53,11 @@ class Labeller:
         return tasks_of(self.model.config)
 
     def label(self, articles: Article | str | Iterable[Article | str]) -> Labelled:
-        """Find the statements of articles (or of plain texts) and label them."""
+        """Find the statements of articles (or of plain texts) and label them.
+
+        Raises:
+            DataError: an article is not English.
+        """
         several = [articles] if isinstance(articles, Article | str) else articles
         labelled = Labelled()
         for number, item in enumerate(several, 1):

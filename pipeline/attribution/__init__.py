@@ -1,11 +1,17 @@
 """Article → statements: paragraphs, quotation marks, cues, sources, speakers, one step after another."""
 
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import takewhile
+
+from pipeline.attribution.language_check import other_language
 from pipeline.attribution.linking import Draft, link
 from pipeline.attribution.paragraphs import Paragraph, split_paragraphs
 from pipeline.attribution.parse import Parsed, parse
 from pipeline.attribution.quotations import Quotation, find_quotations
 from pipeline.attribution.sentences import place_of
 from pipeline.attribution.speakers import Cast
+from pipeline.errors import DataError
 from pipeline.records import Article, Span, Statement
 
 __all__ = ["Attributor"]
@@ -15,7 +21,17 @@ class Attributor:
     """Finds the attributed statements of articles, by rules over quotation marks and a dependency parse."""
 
     def extract(self, article: Article) -> list[Statement]:
-        """The statements of one article, in order of their content; offsets point into `article.text`."""
+        """The statements of one article, in order of their content; offsets point into `article.text`.
+
+        Raises:
+            DataError: the article is in another language, whose statements the rules would find at random.
+        """
+        language = other_language(article.text)
+        if language:
+            raise DataError(
+                f"article {article.id!r} is not English but seems to be {language}; only English is read: "
+                "give an English translation, or leave it out"
+            )
         paragraphs = split_paragraphs(article.text)
         quotations = find_quotations(article.text, [p.span for p in paragraphs])
         parsed = list(parse(article.text, paragraphs, quotations))
@@ -48,8 +64,14 @@ def _statement(article: Article, draft: Draft, paragraphs: list[Paragraph], quot
 
 def _type(content: list[Span], quotations: list[Quotation]) -> str:
     """Direct where all of the content stands in quotation marks, mixed where some does, else indirect."""
-    quoted = sum(min(s.end, q.span.end) - max(s.start, q.span.start) for s in content for q in quotations if s.overlaps(q.span))
+    quoted = sum(min(s.end, q.end) - max(s.start, q.start) for s in content for q in _touching(s, quotations))
     total = sum(s.end - s.start for s in content)
     if not quoted:
         return "indirect"
     return "direct" if quoted >= total - 2 * len(content) else "mixed"
+
+
+def _touching(span: Span, quotations: list[Quotation]) -> Iterator[Span]:
+    """The quotations that share a character with `span`."""
+    first = bisect_right(quotations, span.start, key=lambda q: q.span.end)
+    yield from takewhile(lambda q: q.start < span.end, (quotations[at].span for at in range(first, len(quotations))))

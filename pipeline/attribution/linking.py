@@ -1,5 +1,6 @@
 """Acts and quotations of an article → statements: what belongs together, and who it belongs to (codebook section 1)."""
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -35,17 +36,34 @@ def link(text: str, parsed: Sequence[Parsed], cast: Cast) -> list[Draft]:
         own = _from_acts(text, paragraph, cast)
         _add_loose_quotations(text, paragraph, own, drafts, cast)
         drafts += own
+    for draft in drafts:
+        draft.content = _without(text, draft.content, [span for span in (draft.cue, draft.source) if span])
     return sorted(_apart(drafts), key=lambda d: d.content[0])
 
 
 def _apart(drafts: list[Draft]) -> list[Draft]:
     """The drafts with no character in two of them: what two cues claim belongs to the first."""
-    taken: list[Span] = []
+    taken: list[Span] = []  # in order
     for draft in drafts:
-        near = [s for s in taken if s.end > draft.content[0].start]
-        draft.content = [span for span in draft.content if not any(span.overlaps(s) for s in near)]
-        taken += draft.content
+        draft.content = [span for span in draft.content if not _overlaps_one(span, taken)]
+        for span in draft.content:
+            insort(taken, span)
     return [d for d in drafts if d.content]
+
+
+def _without(text: str, spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
+    """`spans` less `holes`, with no part left that holds no word."""
+    for hole in holes:
+        cut = [(Span(s.start, min(s.end, hole.start)), Span(max(s.start, hole.end), s.end)) for s in spans if s.overlaps(hole)]
+        if cut:
+            whole = [s for s in spans if not s.overlaps(hole)]
+            spans = sorted([*whole, *(part for parts in cut for part in parts if any(map(str.isalnum, part.of(text))))])
+    return list(spans)
+
+
+def _overlaps_one(span: Span, taken: Sequence[Span]) -> bool:
+    at = bisect_left(taken, span)
+    return any(span.overlaps(s) for s in taken[max(0, at - 1) : at + 1])
 
 
 def _from_acts(text: str, parsed: Parsed, cast: Cast) -> list[Draft]:
@@ -121,9 +139,9 @@ def _with_marks(text: str, parsed: Parsed, span: Span) -> Span:
     for quotation in parsed.quotations:
         if quotation.span.end <= start or end <= quotation.span.start:
             continue
-        if start <= quotation.span.start + 1 and end >= quotation.span.end - 2:
+        if start <= quotation.inside.start and end >= quotation.inside.end - 1:
             start, end = min(start, quotation.span.start), max(end, quotation.span.end)
-        elif quotation.span.start + 1 == start:
+        elif quotation.inside.start == start:
             start = quotation.span.start
     while end > start and text[end - 1] in " \t\r\n,;:—–-":
         end -= 1

@@ -4,6 +4,7 @@ A long quotation confuses the parser and its sentence splitter. So each full quo
 place (“It is so,”), which keeps the grammar around it; its tokens point back to the whole quotation.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -86,7 +87,7 @@ def _mask(text: str, paragraph: Span, quotations: Sequence[Quotation]) -> tuple[
             (
                 quotation.span,
                 index,
-                _stand_in(quotation.span.of(text), text[quotation.span.end : quotation.span.end + 1]),
+                _stand_in(quotation.inner(text), text[quotation.span.end : quotation.span.end + 1]),
             ),
         ):
             pieces.append(_Piece(at, piece, quote))
@@ -100,11 +101,12 @@ def _mask(text: str, paragraph: Span, quotations: Sequence[Quotation]) -> tuple[
 
 
 def _one_line(words: str) -> str:
-    return "".join(" " if c.isspace() else c for c in words)
+    """Line ends become blanks, and so does what spaCy refuses or stalls at: halves of characters, long runs of marks."""
+    return re.sub(r"\s|[\ud800-\udfff]|[^\w\s]{20,}", lambda m: " " * len(m.group()), words)
 
 
 def _stand_in(quotation: str, after: str) -> str:
-    last = quotation[:-1].rstrip()[-1:]
+    last = quotation.rstrip()[-1:]
     if after in (",", "."):
         return f"“{STAND_IN}”"
     return f"“{STAND_IN}{last if last in ',.!?' and last else '.'}”"

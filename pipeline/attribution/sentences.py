@@ -1,5 +1,7 @@
 """Where a span stands: its paragraph and the sentence before its own. The one rule for found and for annotated statements."""
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -23,18 +25,23 @@ def place_of(text: str, paragraphs: Sequence[Paragraph], start: int) -> tuple[in
 
     Both are None where there is none: the offset stands in no running text, or its sentence opens the paragraph.
     """
-    for index, paragraph in enumerate(paragraphs):
-        if paragraph.span.start <= start < paragraph.span.end:
-            return index, _sentence_before(text, paragraph.span, start)
-    return None, None
+    index = bisect_right(paragraphs, start, key=lambda p: p.span.start) - 1
+    if index < 0 or start >= paragraphs[index].span.end:
+        return None, None
+    span = paragraphs[index].span
+    return index, _sentence_before(span.of(text), start - span.start)
 
 
-def _sentence_before(text: str, paragraph: Span, start: int) -> str | None:
-    previous = None
-    for sentence in splitter()(paragraph.of(text)).sents:
-        if paragraph.start + sentence.end_char > start:
-            break
-        previous = " ".join(sentence.text.split()) or previous
-    else:
+def _sentence_before(paragraph: str, start: int) -> str | None:
+    sentences = _sentences(paragraph)
+    at = bisect_right(sentences, start, key=lambda s: s.end)
+    if at == len(sentences):
         return None
-    return previous
+    earlier = (" ".join(s.of(paragraph).split()) for s in reversed(sentences[:at]))
+    return next((words for words in earlier if words), None)
+
+
+@lru_cache(maxsize=1)  # the statements of one paragraph come one after another
+def _sentences(paragraph: str) -> list[Span]:
+    whole = re.sub(r"[\ud800-\udfff]", " ", paragraph)  # spaCy refuses halves of characters
+    return [Span(s.start_char, s.end_char) for s in splitter()(whole).sents]
