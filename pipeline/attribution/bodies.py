@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
-from pipeline.attribution.names import LEADING, core_of, entities_in, head_of, initials, lemma_of, name_run, segments
+from pipeline.attribution.names import LEADING, POSSESSIVE, core_of, entities_in, head_of, initials, lemma_of, name_run, segments
 from pipeline.attribution.parse import Parsed
 
 EXPLAINED = re.compile(  # "Commission of Inland Ports (CIP)" and "..., CIP,"
     r"((?:[A-Z][\w&'’.-]*,? (?:(?:of|for|and|the|on|in|de|du|&) )*){1,7}?[A-Z][\w'’.-]*)(?: \(| ?, )[\"“']?([A-Z][A-Z.]{1,7})[\"”']?(?:\)|,)"
 )
 ACRONYM = re.compile(r"(?:[A-Z]\.){2,}[A-Z]?|[A-Z]{2,6}")
+RUN = re.compile(r"[A-Z][\w’'.&-]+(?: (?:(?:of|for|and|the|on) ){0,2}[A-Z][\w’'.&-]+)+")
+BEHIND = re.compile(r" (?:of|for|in|at|on|from|close|to|here|representing|led|polled|with) |,")
+FURTHER = frozenset("other some many most several all both half more another two three".split())  # noqa: SIM905
 ADDED = re.compile(r"^(?:[a-z][\w-]*|[\w.]+-(?:based|led|run|backed|owned|controlled|dominated)) ")
 CARRIED = frozenset("agency movement group newspaper network channel monitor daily firm company union broadcaster service".split())  # noqa: SIM905
 
@@ -23,37 +26,43 @@ class Bodies:
     def __init__(self, parsed: Sequence[Parsed]) -> None:
         """Collect the acronyms that the article explains, and those that fit an organisation it names."""
         self.full: dict[str, str] = {}
-        self.words: dict[str, list[str]] = defaultdict(list)  # by a word of the name, in the order in which they spoke
+        self.spoken: dict[str, list[str]] = defaultdict(list)  # by the noun, in the order in which they spoke
         for paragraph in parsed:
             for name, acronym in EXPLAINED.findall(" ".join(paragraph.doc.text.split())):
                 short = acronym.replace(".", "")
                 fitting = _fitting(name, short)
                 if fitting:
                     self.full.setdefault(short, fitting)
+        short = {t.text.replace(".", "") for p in parsed for t in p.doc if ACRONYM.fullmatch(t.text)}
         for paragraph in parsed:
-            for entity in paragraph.doc.ents:
-                short = initials(entity.text) if entity.label_ == "ORG" else ""
-                if len(short) > 2 and len(entity) > 2:
-                    self.full.setdefault(short, LEADING.sub("", " ".join(entity.text.split())))
+            for run in RUN.findall(" ".join(paragraph.doc.text.split())):
+                words = LEADING.sub("", POSSESSIVE.sub("", run)).split()
+                for start in range(max(1, len(words) - 1)):
+                    name = " ".join(words[start:])
+                    if initials(name) in short:
+                        self.full.setdefault(initials(name), name)
 
     def full_name(self, name: str) -> str:
         """The full name of an acronym, as the article or else the list of parties gives it; other names as they are."""
         if not ACRONYM.fullmatch(name):
             return name
-        return self.full.get(name.replace(".", "")) or lexicon().parties.get(name) or name
+        known = self.full.get(name.replace(".", ""))
+        return known or (lexicon().parties.get(name) if "." in name else None) or name
 
     def spoke(self, name: str) -> None:
-        """Remember a body that spoke."""
-        for word in {w.lower() for w in re.findall(r"[\w-]+", name)}:
-            if name not in self.words[word][-1:]:
-                self.words[word].append(name)
+        """Remember a body or group that spoke, under the noun that it is."""
+        words = BEHIND.split(LEADING.sub("", name))[0].split()
+        if len(words) > 1 and words[0].lower() not in FURTHER and name not in self.spoken[words[-1].lower()][-1:]:
+            self.spoken[words[-1].lower()].append(name)
 
     def meant(self, tokens: Sequence[Any], head: Any) -> tuple[str, str | None] | None:
         """The body that spoke before and that "the ministry" means, and one more that it could mean."""
-        bare = len(tokens) == 2 and tokens[0].lower_ in ("the", "its", "his", "her", "their", "this")
-        named = list(dict.fromkeys(reversed(self.words.get(head.lower_, [])[-10:]))) if bare else []
-        full = [n for n in named if len(n.split()) > 1 and LEADING.sub("", n) != head.text]
-        return (full[0], full[1] if len(full) > 1 else None) if full else None
+        if tokens[0].lower_ not in ("the", "its", "his", "her", "their", "this", "these", "those") or tokens[-1] != head:
+            return None
+        words = {t.lower_ for t in tokens[1:]}
+        named = list(dict.fromkeys(reversed(self.spoken.get(head.lower_, [])[-10:])))
+        named = [n for n in named if words < set(n.lower().split())]
+        return (named[0], named[1] if len(named) > 1 else None) if named else None
 
 
 def _fitting(name: str, short: str) -> str | None:
@@ -80,7 +89,8 @@ def body_name(tokens: Sequence[Any]) -> tuple[str, str | None]:
         named = [t for t in parts[1] if t.pos_ != "DET"]
         if named and len(named) > 1 and all(t.text[:1].isupper() or t.lower_ in ("of", "for", "and", "the", "on") for t in named):
             return _text(named), LEADING.sub("", _text(first)) or None
-    text = LEADING.sub("", core_of(tokens))
+    text = POSSESSIVE.sub("", core_of(tokens))
+    text = text if head.text.islower() else LEADING.sub("", text)
     inside = [e for e in entities_in(first) if e.label_ == "ORG" and e.end == head.i and head.text.islower()]
     if inside and lemma_of(head) in CARRIED and inside[0].start >= first[0].i:
         name = LEADING.sub("", " ".join(inside[0].text.split()))

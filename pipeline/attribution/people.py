@@ -245,8 +245,11 @@ def _whole(entity: Any, after: int) -> list[Any]:
         end += 2
     if end < len(doc) and doc[end].text.startswith("-") and not doc[end - 1].whitespace_ and doc[end].text[1:].isalpha():
         end += 1
-    run = name_run(list(doc[max(after, start - 3) : start + 1]), doc[start])
+    first = next((t for t in entity if t.text[:1].isupper()), entity[0])
+    run = name_run(list(doc[max(after, start - 3) : first.i + 1]), first)
     start = run[0].i if run and all(t.ent_type_ in ("", "PERSON") for t in run) else start
+    while end - start > 2 and start and doc[start - 1].pos_ == "ADP" and doc[start + 1].text[:1].isupper():
+        start += 1  # "ambassador to Skarvik Ada Brunn"
     return list(doc[start:end])
 
 

@@ -11,6 +11,7 @@ from pipeline.attribution.sides import parties_in
 HONORIFICS = ("mr", "mrs", "ms", "miss", "dr", "sir", "lord", "lady", "dame", "both")
 STANDING = frozenset("be lead head chair run teach serve represent study research edit own speak advise command work".split())  # noqa: SIM905
 EMPTY = frozenset("the a an of for and in to on at by his her their its one another s".split())  # noqa: SIM905
+COUNTED = re.compile(r"^(?:the|a|an|its|his|her|their|our|one|another|this|that) (?!of )", re.IGNORECASE)
 STEM = 5  # letters of a word that are compared: "minister", "ministry"; "negotiator", "negotiating"
 
 
@@ -58,7 +59,7 @@ def phrase(head: Any, before: int | None = None) -> str | None:
     skipped = {t.i for c in head.children if c.dep_ in ("relcl", "appos", "punct", "acl", "conj", "cc") for t in c.subtree}
     tokens = [t for t in head.subtree if t.i not in skipped and (before is None or t.i < before)]
     words = " ".join("".join(t.text_with_ws for t in tokens).split()).strip(' ,“"')
-    return LEADING.sub("", words) or None
+    return COUNTED.sub("", words) or None
 
 
 def terms_of(description: str) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """The speaker that a source resolves to: name, kind, role, side, how surely, and who else it could be."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,6 +9,7 @@ from pipeline.attribution.bodies import ACRONYM, Bodies, body_name
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import (
     LEADING,
+    POSSESSIVE,
     core_of,
     entities_in,
     head_of,
@@ -30,6 +32,7 @@ BLOCS = {"NATO", "European Union", "United Nations", "OSCE", "West", "Palestinia
 BODIES = ("organisation", "government", "group")
 MANY = {"people", "many", "some", "others", "both", "several", "most", "all", "few", "those", "pair", "half"}
 PLAIN = {"official", "source", "diplomat", "person", "man", "woman", "spokesman", "spokeswoman", "spokesperson"}
+ONE = re.compile(r"^one (?!of )(?=(\w))", re.IGNORECASE)
 REACH = 2  # paragraphs back in which a pronoun's antecedent is looked for
 
 # How a source was resolved → how often that was right on the news of the train split.
@@ -119,13 +122,38 @@ class Cast:
         return replace(self.last, how="carried on", runner_up=self.before_last.name if self.before_last else None)
 
     def _one(self, tokens: Sequence[Any], paragraph: int) -> Speaker:
-        named = _name_in(tokens)
+        named = self._name_in(tokens)
         person = self.people.meet(named) if named else None
         if person:
             if person.add_role(_role_in(tokens, named)):
                 self.people.hold(person, tokens[0], paragraph)
             return self._named(person, named, core_of(tokens))
         return self._other(tokens, paragraph)
+
+    def _name_in(self, tokens: Sequence[Any]) -> list[Any]:
+        """The tokens of the person's name that a noun phrase is built around, or nothing where it names none."""
+        head, parts = head_of(tokens), segments(tokens)
+        if not parts or _leads_plural(parts[0]):
+            return []
+        for entity in entities_in(tokens):
+            root = entity.root
+            beside = root.head == head and root.dep_ == "appos"  # "Mira Tolvan's office" names a body, not her
+            if entity.label_ == "PERSON" and (root == head or beside or head in list(entity)):
+                run = name_run(tokens, entity[-1])
+                return [t for t in tokens if entity.start <= t.i < entity.end or t in run]
+        first, before = _run_at_end(parts[0])
+        if first and (_is_person(first, before, head) or self._is_known(first, before)):
+            return first
+        if len(parts) > 1 and lemma_of(head) in lexicon().people and head in parts[0]:
+            second, before = _run_at_end(parts[1])
+            if second and not before and len(second) <= 5 and not parties_in(second[-1].text):
+                return second
+        return []
+
+    def _is_known(self, run: Sequence[Any], before: Sequence[Any]) -> bool:
+        """Whether a name stands alone or behind a possessor ("the ministry's Brunn") and is a known person's."""
+        alone = not before or before[-1].tag_ == "POS"
+        return alone and run[-1].ent_type_ not in ("GPE", "LOC") and bool(self.people.known([t.text for t in run]))
 
     def _named(self, person: Person, named: Sequence[Any], source: str) -> Speaker:
         others = self.people.rivals(person, named)
@@ -150,7 +178,7 @@ class Cast:
         kinds = {s.kind for s in speakers}
         kind = kinds.pop() if len(kinds) == 1 and kinds <= {"organisation", "government"} else "group"
         sides = list(dict.fromkeys(s.side for s in speakers if s.side))
-        name = "; ".join(dict.fromkeys(LEADING.sub("", s.name) for s in speakers))
+        name = "; ".join(dict.fromkeys(s.name for s in speakers))
         return Speaker(name, kind, None, "; ".join(sides) or None, how="joint")
 
     def _pronoun(self, token: Any, paragraph: int) -> Speaker:
@@ -205,7 +233,7 @@ class Cast:
             how = "office of several" if len(holders) > 1 else "office"
             return self._as_speaker(holders[0], text, how, holders[1] if len(holders) > 1 else None)
         role = phrase(head)
-        person = Person(text, unnamed=True)
+        person = Person(ONE.sub(_article, text), unnamed=True)
         person.add_role(role)
         self.people.hold(person, tokens[0], paragraph)
         return self._as_speaker(person, text, "described")
@@ -215,8 +243,7 @@ class Cast:
         definite = tokens[0].lower_ in ("the", "this", "that", "his", "her", "its", "their")
         if not definite and (tokens[0].pos_ in ("DET", "NUM") or tokens[0].lower_ in ("a", "an", "one", "another", "some")):
             return []
-        terms = terms_of(text)
-        holders = self.people.in_office(terms, paragraph, tokens[0].i)
+        holders = self._by_terms(head, text, paragraph, tokens[0].i)
         if not definite:
             return [p for p in holders if not p.unnamed]
         bare = len(tokens) == 2
@@ -226,9 +253,26 @@ class Cast:
             holders = [self.last.person, *(h for h in holders if h is not self.last.person)]
         return holders
 
+    def _by_terms(self, head: Any, text: str, paragraph: int, token: int) -> list[Person]:
+        """The holders of an office by all its terms; without its nation, if none of another nation; by its nouns alone, if one."""
+        terms, nations = terms_of(text), frozenset(p.lower() for p in parties_in(text))
+        holders = self.people.in_office(terms, paragraph, token)
+        if holders or lemma_of(head) in PLAIN:
+            return holders
+        known = frozenset(p.lower() for p in lexicon().parties.values())
+        if nations and terms > nations:
+            without = self.people.in_office(terms - nations, paragraph, token)
+            holders = [p for p in without if not any(t & known - nations for t in p.terms)]
+        if not holders:
+            nouns = terms_of(" ".join(w for w in text.split() if is_title(w)))
+            few = self.people.in_office(nouns, paragraph, token) if nouns else []
+            fitting = [p for p in few if not nations or not any(t & known - nations for t in p.terms)]
+            holders = fitting if len(fitting) == 1 and not fitting[0].unnamed else []
+        return holders
+
     def _group(self, head: Any, tokens: Sequence[Any], text: str) -> Speaker:
         meant = self.bodies.meant(tokens, head) if tokens[0].lower_ == "the" else None
-        name = meant[0] if meant else text
+        name = meant[0] if meant else POSSESSIVE.sub("", text)
         side = side_of("group", name, None, name, self.places)
         return Speaker(name, "group", None, side, how="body before" if meant else "group", runner_up=meant[1] if meant else None)
 
@@ -271,6 +315,10 @@ class Cast:
         return f"{person.name}{behind}" if person else name
 
 
+def _article(match: re.Match[str]) -> str:
+    return "an " if match[1].lower() in "aeiou" else "a "
+
+
 def _is_plural(head: Any) -> bool:
     lemma = lemma_of(head)
     return head.tag_ in ("NNS", "NNPS") or head.lower_ == lemma + "s" or lemma in MANY or head.lower_ in MANY
@@ -282,6 +330,8 @@ def _parts(tokens: Sequence[Any]) -> list[list[Any]]:
     whole = [list(tokens)]
     if len(heads) < 2 or any(h.pos_ == "PRON" and h.lower_ not in PERSONAL for h in heads):
         return whole
+    if any(h.left_edge.lower_ in ("its", "other", "their", "his", "her", "others") for h in heads[1:]):
+        return whole  # "Skarvik and its allies"
     if any(heads[0] in list(e) and heads[1] in list(e) for e in entities_in(tokens)):
         return whole
     if lemma_of(heads[0]) in lexicon().people and not _is_plural(heads[0]) and heads[-1].pos_ == "PROPN" and not any(
@@ -305,25 +355,14 @@ def _trimmed(part: list[Any]) -> list[Any]:
     return part
 
 
-def _name_in(tokens: Sequence[Any]) -> list[Any]:
-    """The tokens of the person's name that a noun phrase is built around, or nothing where it names none."""
-    head = head_of(tokens)
-    for entity in entities_in(tokens):
-        root = entity.root
-        beside = root.head == head and root.dep_ == "appos"  # "Mira Tolvan's office" names a body, not her
-        if entity.label_ == "PERSON" and (root == head or beside or head in list(entity)):
-            return [t for t in tokens if entity.start <= t.i < entity.end or (t.i < entity.start and t in name_run(tokens, entity[0]))]
-    parts = segments(tokens)
-    if not parts:
-        return []
-    first, before = _run_at_end(parts[0])
-    if first and _is_person(first, before, head):
-        return first
-    if len(parts) > 1 and lemma_of(head) in lexicon().people and head in parts[0]:
-        second, before = _run_at_end(parts[1])
-        if second and not before and len(second) <= 5 and not parties_in(second[-1].text):
-            return second
-    return []
+def _leads_plural(part: Sequence[Any]) -> bool:
+    """Whether a phrase is about several people, whoever else it names ("sources close to Ada Brunn")."""
+    for token in part:
+        if token.pos_ in ("ADP", "VERB", "SCONJ"):
+            return False
+        if token.tag_ == "NNS" and token.text.islower():
+            return True
+    return False
 
 
 def _run_at_end(part: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -346,13 +385,17 @@ def _is_person(run: Sequence[Any], before: Sequence[Any], head: Any) -> bool:
     text = " ".join(t.text for t in run)
     if COMPANY.search(text) or parties_in(text) or head not in run and head not in before:
         return False
-    if before:
-        near = [t for t in before if not t.is_punct][-6:]
-        return is_title(near[-1].text) or lemma_of(near[-1]) in lexicon().people or (
-            len(run) > 1 and any(lemma_of(t) in lexicon().people for t in near)
-        ) if near else False
+    near = [t for t in before if not t.is_punct][-6:]
+    if near:
+        office = is_title(near[-1].text) or lemma_of(near[-1]) in lexicon().people
+        within = before[before.index(head) + 1 :] if head in before else []
+        if any(t.pos_ == "VERB" or t.tag_ in ("WP", "WDT") for t in within):
+            return False
+        if any(t.pos_ == "ADP" and t.lower_ != "of" for t in within) and office:
+            return False  # "a source close to Minister Ada Brunn"
+        return office or (len(run) > 1 and any(lemma_of(t) in lexicon().people for t in near))
     unmarked = len(run) in (2, 3) and head.ent_type_ not in ("ORG", "GPE", "NORP", "LOC", "FAC")
-    return unmarked or len(run) == 1
+    return unmarked
 
 
 def _role_in(tokens: Sequence[Any], named: Sequence[Any]) -> str | None:
