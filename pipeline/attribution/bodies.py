@@ -47,7 +47,7 @@ class Bodies:
         if not ACRONYM.fullmatch(name):
             return name
         known = self.full.get(name.replace(".", ""))
-        return known or (lexicon().parties.get(name) if "." in name else None) or name
+        return known or lexicon().parties.get(name) or name
 
     def spoke(self, name: str) -> None:
         """Remember a body or group that spoke, under the noun that it is."""

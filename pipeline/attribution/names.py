@@ -18,9 +18,13 @@ ALIKE = 0.8  # share of letters that two spellings of one name have in common
 
 
 def head_of(tokens: Sequence[Any]) -> Any:
-    """The token of a phrase that governs the others."""
+    """The token of a phrase that governs the others; where that is no noun, the first noun for people before a preposition."""
     inside = {t.i for t in tokens}
-    return next((t for t in tokens if t.head.i not in inside or t.head == t), tokens[-1])
+    head = next((t for t in tokens if t.head.i not in inside or t.head == t), tokens[-1])
+    if head.pos_ in ("NOUN", "PROPN", "PRON", "NUM") or lemma_of(head) in lexicon().people:
+        return head
+    before = tokens[: next((k for k, t in enumerate(tokens) if t.pos_ == "ADP"), len(tokens))]
+    return next((t for t in before if lemma_of(t) in lexicon().people), head)
 
 
 def core_of(tokens: Sequence[Any]) -> str:
@@ -45,6 +49,8 @@ def lemma_of(token: Any) -> str:
     """A noun's singular in lower case, also where the parser takes a capitalised plural for a name."""
     lemma = str(token.lemma_).lower()
     people = lexicon().people
+    if token.lower_ in people:
+        return str(token.lower_)
     return lemma.removesuffix("s") if lemma not in people and lemma.removesuffix("s") in people else lemma
 
 
@@ -92,6 +98,11 @@ def is_title(word: str) -> bool:
     """Whether a word stands before names and is no part of them."""
     plain = word.lower().rstrip(".")
     return plain in lexicon().titles or plain in lexicon().people
+
+
+def is_body(word: str) -> bool:
+    """Whether a word is a noun for bodies, in the singular or the plural."""
+    return bool({word.lower(), word.lower().removesuffix("s")} & (lexicon().bodies | lexicon().outlets))
 
 
 def name_run(tokens: Sequence[Any], head: Any) -> list[Any]:

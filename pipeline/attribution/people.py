@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.attribution.names import (
     folded,
     gender_of,
+    is_body,
     is_titled,
     is_variant,
     name_run,
@@ -102,7 +103,7 @@ class People:
         """A name that the entity recogniser overlooks: known before, or introduced by a title or an office."""
         if not token.text[:1].isupper() or token.ent_type_ in ("NORP", *NO_PERSON):
             return []
-        if folded(token.text) in self.by_word and (token.ent_type_ not in ("GPE", "LOC") or not parties_in(token.text)):
+        if folded(token.text) in self.by_word and not parties_in(token.text):
             return [token]
         if token.i + 1 < len(token.doc) and token.nbor().pos_ == "PROPN" and token.nbor().text[:1].isupper():
             return []
@@ -176,13 +177,15 @@ class People:
     def _credible(self, words: Sequence[str], tokens: Sequence[Any]) -> bool:
         """Whether words that may be a name are one: no party, no company, no acronym, no word that is mostly a place's."""
         name = " ".join(words)
-        if COMPANY.search(name) or (len(words) > 1 and any(_is_acronym(w) for w in words[1:])):
+        labels = self.labels[name]
+        if COMPANY.search(name) or (len(words) > 1 and any(_is_acronym(w) for w in words[1:])) or is_body(words[-1]):
             return False
-        if len(words) > 1 or folded(words[0]) in self.by_word:
+        if len(words) > 1:
+            return labels["PERSON"] >= labels["GPE"] + labels["LOC"]
+        if folded(words[0]) in self.by_word:
             return True
         if parties_in(name) or _is_acronym(name) or len(name) < 2:
             return False
-        labels = self.labels[name]
         titled = tokens[0].lower_ in ("mr", "mrs", "ms", "mr.", "mrs.", "ms.") or is_titled(tokens[0].doc[: tokens[0].i + 1][-2:], tokens)
         return titled or labels["PERSON"] >= sum(labels.values()) / 2
 
@@ -228,13 +231,11 @@ class People:
 
 
 def _labels(parsed: Sequence[Parsed]) -> dict[str, Counter[str]]:
-    """How the entity recogniser labels each single word over the whole article; it errs in one place and not in another."""
+    """How the entity recogniser labels each name over the whole article; it errs in one place and not in another."""
     labels: dict[str, Counter[str]] = defaultdict(Counter)
     for paragraph in parsed:
         for entity in paragraph.doc.ents:
-            words = name_words(entity)
-            if len(words) == 1:
-                labels[words[0]][entity.label_] += 1
+            labels[" ".join(name_words(entity))][entity.label_] += 1
     return labels
 
 

@@ -33,6 +33,7 @@ BODIES = ("organisation", "government", "group")
 MANY = {"people", "many", "some", "others", "both", "several", "most", "all", "few", "those", "pair", "half"}
 PLAIN = {"official", "source", "diplomat", "person", "man", "woman", "spokesman", "spokeswoman", "spokesperson"}
 ONE = re.compile(r"^one (?!of )(?=(\w))", re.IGNORECASE)
+AGENT = re.compile(r"(?:[bcdfghklmnprstvz]er|[st]or|ist|ian|man|woman|[ae]nt|eur|ee)$")
 REACH = 2  # paragraphs back in which a pronoun's antecedent is looked for
 
 # How a source was resolved → how often that was right on the news of the train split.
@@ -141,7 +142,10 @@ class Cast:
             if entity.label_ == "PERSON" and (root == head or beside or head in list(entity)):
                 run = name_run(tokens, entity[-1])
                 return [t for t in tokens if entity.start <= t.i < entity.end or t in run]
+        called = next((k for k, t in enumerate(parts[0]) if k and t.lower_ in ("named", "called")), None)
         first, before = _run_at_end(parts[0])
+        if called and first and before[-1:] == [parts[0][called]]:
+            return first
         if first and (_is_person(first, before, head) or self._is_known(first, before)):
             return first
         if len(parts) > 1 and lemma_of(head) in lexicon().people and head in parts[0]:
@@ -153,7 +157,7 @@ class Cast:
     def _is_known(self, run: Sequence[Any], before: Sequence[Any]) -> bool:
         """Whether a name stands alone or behind a possessor ("the ministry's Brunn") and is a known person's."""
         alone = not before or before[-1].tag_ == "POS"
-        return alone and run[-1].ent_type_ not in ("GPE", "LOC") and bool(self.people.known([t.text for t in run]))
+        return alone and not parties_in(run[-1].text) and bool(self.people.known([t.text for t in run]))
 
     def _named(self, person: Person, named: Sequence[Any], source: str) -> Speaker:
         others = self.people.rivals(person, named)
@@ -220,9 +224,10 @@ class Cast:
         demonym = head.text.endswith("s") and head.text[:-1] in words.parties and head.text[:1].isupper()
         if lemma in words.documents | words.papers and head.text.islower():
             return self._document(head, tokens, paragraph)
-        if (lemma in words.people or head.lower_ == "one") and not plural:
+        single = lemma in words.people or head.lower_ == "one" or _is_agent(head, tokens)
+        if single and not plural:
             return self._office(head, tokens, text, paragraph)
-        if plural and (head.text.islower() or lemma in words.people) or demonym or lemma in MANY:
+        if plural and (head.text.islower() or lemma in words.people) or demonym or lemma in MANY or head.pos_ == "NUM":
             return self._group(head, tokens, text)
         return self._body(head, tokens)
 
@@ -319,6 +324,13 @@ def _article(match: re.Match[str]) -> str:
     return "an " if match[1].lower() in "aeiou" else "a "
 
 
+def _is_agent(head: Any, tokens: Sequence[Any]) -> bool:
+    """Whether an unknown noun is one for somebody who does something ("a retired shunter")."""
+    known = lexicon().bodies | lexicon().outlets | lexicon().documents | lexicon().papers | lexicon().governments
+    one = tokens[0].lower_ in ("a", "an", "one", "another")
+    return bool(one and head.text.islower() and AGENT.search(head.text) and lemma_of(head) not in known)
+
+
 def _is_plural(head: Any) -> bool:
     lemma = lemma_of(head)
     return head.tag_ in ("NNS", "NNPS") or head.lower_ == lemma + "s" or lemma in MANY or head.lower_ in MANY
@@ -332,7 +344,7 @@ def _parts(tokens: Sequence[Any]) -> list[list[Any]]:
         return whole
     if any(h.left_edge.lower_ in ("its", "other", "their", "his", "her", "others") for h in heads[1:]):
         return whole  # "Skarvik and its allies"
-    if any(heads[0] in list(e) and heads[1] in list(e) for e in entities_in(tokens)):
+    if any(heads[0] in list(e) and heads[1] in list(e) and e.label_ != "PERSON" for e in entities_in(tokens)) and len(tokens) > 3:
         return whole
     if lemma_of(heads[0]) in lexicon().people and not _is_plural(heads[0]) and heads[-1].pos_ == "PROPN" and not any(
         c.dep_ == "det" for h in heads[1:] for c in h.children
@@ -360,13 +372,15 @@ def _leads_plural(part: Sequence[Any]) -> bool:
     for token in part:
         if token.pos_ in ("ADP", "VERB", "SCONJ"):
             return False
-        if token.tag_ == "NNS" and token.text.islower():
+        if token.tag_ == "NNS" and token.text.islower() and (token == part[-1] or token.nbor().pos_ in ("ADP", "VERB", "ADJ", "ADV")):
             return True
     return False
 
 
 def _run_at_end(part: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """The name at the end of a phrase, without "of ..." behind it, and the words before it."""
+    if part[-1].tag_ == "POS":
+        part = part[:-1]
     for k, token in enumerate(part):
         if k and token.lower_ in ("of", "from") and part[k - 1].text[:1].isupper() and not is_title(part[k - 1].text):
             run = name_run(part[:k], part[k - 1])
@@ -394,6 +408,8 @@ def _is_person(run: Sequence[Any], before: Sequence[Any], head: Any) -> bool:
         if any(t.pos_ == "ADP" and t.lower_ != "of" for t in within) and office:
             return False  # "a source close to Minister Ada Brunn"
         return office or (len(run) > 1 and any(lemma_of(t) in lexicon().people for t in near))
+    if len(run) in (2, 3) and run[-1].i + 1 < len(run[-1].doc) and run[-1].nbor().lower_ == "of":
+        return True  # "Ada Brunn of the dockers' federation"
     unmarked = len(run) in (2, 3) and head.ent_type_ not in ("ORG", "GPE", "NORP", "LOC", "FAC")
     return unmarked
 
