@@ -47,7 +47,8 @@ class Bodies:
         if not ACRONYM.fullmatch(name):
             return name
         known = self.full.get(name.replace(".", ""))
-        return known or lexicon().parties.get(name) or name
+        party = lexicon().parties.get(name)
+        return known or (party if party and initials(party) == name.replace(".", "") else name)
 
     def spoke(self, name: str) -> None:
         """Remember a body or group that spoke, under the noun that it is."""

@@ -303,7 +303,7 @@ class Cast:
             name = self.bodies.full_name(name)
             name = self._owned(head, name)
         party = words.parties.get(name)
-        state = party is not None and party not in BLOCS and not COMPANY.search(name)
+        state = party is not None and party not in BLOCS and not COMPANY.search(name) and (head.tag_ != "NNPS" or "States" in name)
         state = state and not any(w in name.lower() for w in ("congress", "senate", "parliament", "army", "military"))
         place = any(e.label_ == "GPE" and head in list(e) for e in entities_in(tokens)) and not ACRONYM.fullmatch(name)
         kind = "government" if lemma in words.governments or state or place else "organisation"
