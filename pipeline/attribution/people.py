@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import (
     folded,
     gender_of,
@@ -22,6 +23,7 @@ from pipeline.attribution.roles import role_of, terms_of
 from pipeline.attribution.sides import COMPANY, parties_in
 
 HONOURS = ("lord", "lady", "ayatollah", "sheikh", "sheik")  # titles that are a part of the name
+MISTER = ("mr", "mrs", "ms", "dr")
 ROLES = 4  # of a person that are kept: the first is shown, the others only find the person again
 NEAR = 30  # mentions or holders of an office that are looked at; a bound, so that time is linear in the article's length
 NO_PERSON = ("DATE", "MONEY", "TIME", "PERCENT")
@@ -74,6 +76,7 @@ class People:
         self.mentions: dict[int, list[Mention]] = defaultdict(list)
         self.sentences: dict[tuple[int, int], int] = {}
         self.labels = _labels(parsed)
+        self.titled = {folded(t.nbor().text) for p in parsed for t in p.doc[:-1] if t.lower_.rstrip(".") in MISTER}
         for paragraph in parsed:
             for tokens in self._candidates(paragraph):
                 if len(name_words(tokens)) > 1:
@@ -110,7 +113,8 @@ class People:
         run = name_run(list(token.doc[max(0, token.i - 5) : token.i + 1]), token)
         if not run or parties_in(" ".join(t.text for t in run)):
             return []
-        return run if is_titled(list(token.doc[max(0, run[0].i - 2) : token.i + 1]), run) else []
+        titled = is_titled(list(token.doc[max(0, run[0].i - 2) : token.i + 1]), run)
+        return run if titled or (len(run) in (2, 3) and (folded(token.text) in self.titled or _speaks(token))) else []
 
     def _mention(self, parsed: Parsed, tokens: Sequence[Any]) -> None:
         person = self.meet(tokens)
@@ -186,7 +190,8 @@ class People:
             return True
         if parties_in(name) or _is_acronym(name) or len(name) < 2:
             return False
-        titled = tokens[0].lower_ in ("mr", "mrs", "ms", "mr.", "mrs.", "ms.") or is_titled(tokens[0].doc[: tokens[0].i + 1][-2:], tokens)
+        before = tokens[0].doc[max(0, tokens[0].i - 1) : tokens[0].i + 1]
+        titled = any(t.lower_.rstrip(".") in MISTER for t in before) or is_titled(before, tokens)
         return titled or labels["PERSON"] >= sum(labels.values()) / 2
 
     def known(self, words: Sequence[str], gender: str | None = None) -> list[Person]:
@@ -254,8 +259,14 @@ def _whole(entity: Any, after: int) -> list[Any]:
     return list(doc[start:end])
 
 
+def _speaks(token: Any) -> bool:
+    """Whether a name that the entity recogniser passes over is the subject of a verb of saying."""
+    subject = token.dep_ == "nsubj" and token.head.lemma_.lower() in lexicon().say
+    return subject and token.ent_type_ in ("", "PERSON") and not any(c.dep_ == "det" for c in token.children)
+
+
 def _is_acronym(word: str) -> bool:
-    return word.isupper() and len(word) <= 4 and word.isascii() and not word.endswith(".")
+    return word.isupper() and 2 <= len(word) <= 4 and word.isascii() and not word.endswith(".")
 
 
 def _is_fuller(words: Sequence[str], name: Sequence[str]) -> bool:

@@ -34,6 +34,7 @@ MANY = {"people", "many", "some", "others", "both", "several", "most", "all", "f
 PLAIN = {"official", "source", "diplomat", "person", "man", "woman", "spokesman", "spokeswoman", "spokesperson"}
 ONE = re.compile(r"^one (?!of )(?=(\w))", re.IGNORECASE)
 AGENT = re.compile(r"(?:[bcdfghklmnprstvz]er|[st]or|ist|ian|man|woman|[ae]nt|eur|ee)$")
+W = [2.0, 1.0, 0.5, 0.5]
 REACH = 2  # paragraphs back in which a pronoun's antecedent is looked for
 
 # How a source was resolved → how often that was right on the news of the train split.
@@ -207,7 +208,8 @@ class Cast:
 
         def weight(m: Mention) -> tuple[float, int]:
             distance = here - m.sentence + (paragraph - m.paragraph)
-            return -distance + 2.0 * m.subject + 1.0 * (m.person is last) + 0.5 * (m.person.gender == gender), m.token
+            sure = m.person.unnamed or bool(m.person.roles) or len(m.person.name.split()) > 1
+            return -distance + W[0] * m.subject + W[1] * (m.person is last) + W[2] * (m.person.gender == gender) + W[3] * sure, m.token
 
         near = [m for m in self.people.before(paragraph, token.i, REACH) if m.person.gender in (None, gender)]
         return list(dict.fromkeys(m.person for m in sorted(near, key=weight, reverse=True)))
@@ -229,7 +231,7 @@ class Cast:
             return self._office(head, tokens, text, paragraph)
         if plural and (head.text.islower() or lemma in words.people) or demonym or lemma in MANY or head.pos_ == "NUM":
             return self._group(head, tokens, text)
-        return self._body(head, tokens)
+        return self._body(head, tokens, paragraph)
 
     def _office(self, head: Any, tokens: Sequence[Any], text: str, paragraph: int) -> Speaker:
         """Whoever holds the office that is named, or else somebody unnamed."""
@@ -260,6 +262,7 @@ class Cast:
 
     def _by_terms(self, head: Any, text: str, paragraph: int, token: int) -> list[Person]:
         """The holders of an office by all its terms; without its nation, if none of another nation; by its nouns alone, if one."""
+        text = POSSESSIVE.sub("", text)
         terms, nations = terms_of(text), frozenset(p.lower() for p in parties_in(text))
         holders = self.people.in_office(terms, paragraph, token)
         if holders or lemma_of(head) in PLAIN:
@@ -284,16 +287,16 @@ class Cast:
     def _document(self, head: Any, tokens: Sequence[Any], paragraph: int) -> Speaker:
         """Who issued a document: its possessor, "of", "from" or "by" whom it is, or else the body that spoke last."""
         issuer = _issuer(head, tokens)
-        if issuer and issuer[0].lower_ not in PRONOUNS:
+        if issuer and (len(issuer) > 1 or issuer[0].lower_ not in PRONOUNS):
             return replace(self._one(issuer, paragraph), how="document")
         if issuer:
             return replace(self._pronoun(issuer[0], paragraph), how="document")
         last = self.last_body or self.last
         if last and tokens[0].lower_ in ("the", "this", "that", "its", "their"):
             return replace(last, how="document")
-        return replace(self._body(head, tokens), how="document")
+        return replace(self._body(head, tokens, paragraph), how="document")
 
-    def _body(self, head: Any, tokens: Sequence[Any]) -> Speaker:
+    def _body(self, head: Any, tokens: Sequence[Any], paragraph: int) -> Speaker:
         words, lemma = lexicon(), lemma_of(head)
         meant = self.bodies.meant(tokens, head)
         if meant:
@@ -301,7 +304,7 @@ class Cast:
         else:
             (name, role), how = body_name(tokens), "body"
             name = self.bodies.full_name(name)
-            name = self._owned(head, name)
+            name = self._owned(head, name, paragraph)
         party = words.parties.get(name)
         state = party is not None and party not in BLOCS and not COMPANY.search(name) and (head.tag_ != "NNPS" or "States" in name)
         state = state and not any(w in name.lower() for w in ("congress", "senate", "parliament", "army", "military"))
@@ -310,14 +313,17 @@ class Cast:
         side = side_of(kind, name, None, core_of(tokens), self.places)
         return Speaker(name, kind, role, side, how=how, runner_up=meant[1] if meant else None)
 
-    def _owned(self, head: Any, name: str) -> str:
-        """A body that is called by a person's name ("Tolvan's office") under the person's full name."""
+    def _owned(self, head: Any, name: str, paragraph: int) -> str:
+        """A body that is called by a person ("Tolvan's office", "her office") under the person's full name."""
         owner = next((c for c in head.children if c.dep_ == "poss"), None)
-        if owner is None or lemma_of(head) not in ("office", "campaign", "camp", "team", "party"):
+        if owner is None or lemma_of(head) not in ("office", "campaign", "camp", "team"):
             return name
-        person = next(iter(self.people.known([owner.text])), None) if owner.text[:1].isupper() else None
-        behind = "".join(t.text_with_ws for t in head.doc[owner.i + 1 : head.i + 1]).strip()
-        return f"{person.name}{behind}" if person else name
+        if owner.lower_ in ("his", "her"):
+            near = self._antecedents(owner, paragraph, "m" if owner.lower_ == "his" else "f")
+        else:
+            near = self.people.known([owner.text]) if owner.text[:1].isupper() else []
+        behind = " ".join(t.text for t in head.doc[owner.i + 1 : head.i + 1] if t.tag_ != "POS")
+        return f"{near[0].name}'s {behind}" if near else name
 
 
 def _article(match: re.Match[str]) -> str:
@@ -346,9 +352,7 @@ def _parts(tokens: Sequence[Any]) -> list[list[Any]]:
         return whole  # "Skarvik and its allies"
     if any(heads[0] in list(e) and heads[1] in list(e) and e.label_ != "PERSON" for e in entities_in(tokens)) and len(tokens) > 3:
         return whole
-    if lemma_of(heads[0]) in lexicon().people and not _is_plural(heads[0]) and heads[-1].pos_ == "PROPN" and not any(
-        c.dep_ == "det" for h in heads[1:] for c in h.children
-    ) and not name_run(tokens, heads[0]):
+    if _is_one_title(tokens, heads) or _is_one_crowd(heads):
         return whole
     parts: list[list[Any]] = []
     marks = [h.left_edge.i for h in heads[1:]]
@@ -357,6 +361,24 @@ def _parts(tokens: Sequence[Any]) -> list[list[Any]]:
             parts.append([])
         parts[-1].append(token)
     return [p for p in (_trimmed(part) for part in parts) if p]
+
+
+def _is_one_title(tokens: Sequence[Any], heads: Sequence[Any]) -> bool:
+    """Whether joined nouns are two offices of one person, or one noun's two adjectives ("producer and consumer delegates")."""
+    first, bare = heads[0], not any(c.dep_ == "det" for h in heads[1:] for c in h.children)
+    if first.text.islower() and not _is_plural(first) and first.left_edge == first and bare:
+        return True
+    behind = segments(tokens)[0][-1].i < heads[1].i and lemma_of(heads[1]) in lexicon().people
+    if behind and not _is_plural(heads[1]) and not any(t.text in (",", "and") for t in tokens[:1]) and first.text[:1].isupper():
+        return heads[1].nbor(-1).text == "," or lemma_of(heads[0]) in lexicon().people
+    office = lemma_of(first) in lexicon().people and not _is_plural(first)
+    return office and heads[-1].pos_ == "PROPN" and bare and not name_run(tokens, first)
+
+
+def _is_one_crowd(heads: Sequence[Any]) -> bool:
+    """Whether joined plurals are one crowd ("traders and officials"): common nouns, the second without an article of its own."""
+    plain = all(h.text.islower() and h.tag_ == "NNS" for h in heads) or all(h.tag_ == "NNS" for h in heads)
+    return plain and not any(c.dep_ == "det" or c.lower_ in ("many", "most", "some") for h in heads[1:] for c in h.children)
 
 
 def _trimmed(part: list[Any]) -> list[Any]:
