@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
-from pipeline.attribution.names import LEADING, POSSESSIVE, core_of, entities_in, head_of, initials, lemma_of, name_run, segments
+from pipeline.attribution.names import LEADING, OPENING, POSSESSIVE, core_of, entities_in, head_of, initials, is_body, lemma_of, name_run, segments
 from pipeline.attribution.parse import Parsed
 
 EXPLAINED = re.compile(  # "Commission of Inland Ports (CIP)" and "..., CIP,"
     r"((?:[A-Z][\w&'’.-]*,? (?:(?:of|for|and|the|on|in|de|du|&) )*){1,7}?[A-Z][\w'’.-]*)(?: \(| ?, )[\"“']?([A-Z][A-Z.]{1,7})[\"”']?(?:\)|,)"
 )
-ACRONYM = re.compile(r"(?:[A-Z]\.){2,}[A-Z]?|[A-Z]{2,6}")
-RUN = re.compile(r"[A-Z][\w’'.&-]+(?: (?:(?:of|for|and|the|on) ){0,2}[A-Z][\w’'.&-]+)+")
+ACRONYM = re.compile(r"[A-Z](?:\.[A-Z])+\.?|[A-Z]{2,6}")
+RUN = re.compile(r"[A-Z][\w’'.&-]+(?: (?:(?:of|for|on) (?:the )?|and )?[A-Z][\w’'.&-]+)+")
 BEHIND = re.compile(r" (?:of|for|in|at|on|from|close|to|here|representing|led|polled|with) |,")
 FURTHER = frozenset("other some many most several all both half more another two three".split())  # noqa: SIM905
+MANY = 4  # names of one noun that an article can have before "the ministry" means none of them
 ADDED = re.compile(r"^(?:[a-z][\w-]*|[\w.]+-(?:based|led|run|backed|owned|controlled|dominated)) ")
 CARRIED = frozenset("agency movement group newspaper network channel monitor daily firm company union broadcaster service".split())  # noqa: SIM905
 
@@ -26,6 +27,7 @@ class Bodies:
     def __init__(self, parsed: Sequence[Parsed]) -> None:
         """Collect the acronyms that the article explains, and those that fit an organisation it names."""
         self.full: dict[str, str] = {}
+        self.named: dict[str, list[str]] = defaultdict(list)  # by the noun, those that the article names
         self.spoken: dict[str, list[str]] = defaultdict(list)  # by the noun, in the order in which they spoke
         for paragraph in parsed:
             for name, acronym in EXPLAINED.findall(" ".join(paragraph.doc.text.split())):
@@ -36,11 +38,30 @@ class Bodies:
         short = {t.text.replace(".", "") for p in parsed for t in p.doc if ACRONYM.fullmatch(t.text)}
         for paragraph in parsed:
             for run in RUN.findall(" ".join(paragraph.doc.text.split())):
-                words = LEADING.sub("", POSSESSIVE.sub("", run)).split()
-                for start in range(max(1, len(words) - 1)):
-                    name = " ".join(words[start:])
-                    if initials(name) in short:
-                        self.full.setdefault(initials(name), name)
+                for name in [run] if re.search(r" (?:of|for) .* and ", run) else run.split(" and "):
+                    words = [w for w in LEADING.sub("", POSSESSIVE.sub("", name)).split()]
+                    self._meet(words[words[0].lower() in OPENING :], short)
+            for token in paragraph.doc:
+                if token.text.islower() and lemma_of(token) in lexicon().bodies | lexicon().governments:
+                    run = name_run(token.doc[: token.i], token.nbor(-1)) if token.i else []
+                    if run:
+                        self._add(f"{_text(run)} {token.text}")
+
+    def _meet(self, words: list[str], short: set[str]) -> None:
+        """Keep a run of capitalised words as a body's name, where an acronym or its last word can stand for it."""
+        for start in range(len(words) - 1):
+            name = words[start:]
+            spelt = all(any(map(str.islower, w)) for w in name) and name[0][:1].isupper()
+            if spelt and initials(" ".join(name)) in short:
+                self.full.setdefault(initials(" ".join(name)), " ".join(name))
+        if len(words) > 1 and is_body(words[-1]):
+            self._add(" ".join(words))
+
+    def _add(self, name: str) -> None:
+        """Keep a body's name under its noun, where it is a new one; more than a few are as good as none."""
+        names = self.named[name.split()[-1].lower()]
+        if len(names) < MANY and name not in names:
+            names.append(name)
 
     def full_name(self, name: str) -> str:
         """The full name of an acronym, as the article or else the list of parties gives it; other names as they are."""
@@ -63,6 +84,9 @@ class Bodies:
         words = {t.lower_ for t in tokens[1:]}
         named = list(dict.fromkeys(reversed(self.spoken.get(head.lower_, [])[-10:])))
         named = [n for n in named if words < set(n.lower().split())]
+        if not named:
+            named = [n for n in self.named.get(head.lower_, []) if words < set(n.lower().split())]
+            named = named if len(named) == 1 else []
         return (named[0], named[1] if len(named) > 1 else None) if named else None
 
 

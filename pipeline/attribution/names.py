@@ -34,8 +34,11 @@ def core_of(tokens: Sequence[Any]) -> str:
     kept = [t for t in tokens if t.i not in late]
     if len(kept) > 1 and kept[0].lower_ == "both":
         kept = kept[1:]
+    until = next((k for k, t in enumerate(kept) if t.i >= head.i), 0)  # a mark before the head ends nothing
+    first = " ".join("".join(t.text_with_ws for t in kept[: until + 1]).split())
     text = " ".join("".join(t.text_with_ws for t in kept).split())
-    return ASIDE.sub("", text) or text
+    aside = ASIDE.search(text, len(first))
+    return text[: aside.start()] if aside else text
 
 
 def _is_late(child: Any, head: Any) -> bool:

@@ -11,6 +11,7 @@ from pipeline.attribution.names import (
     folded,
     gender_of,
     is_body,
+    is_title,
     is_titled,
     is_variant,
     name_run,
@@ -76,7 +77,9 @@ class People:
         self.mentions: dict[int, list[Mention]] = defaultdict(list)
         self.sentences: dict[tuple[int, int], int] = {}
         self.labels = _labels(parsed)
-        self.titled = {folded(t.nbor().text) for p in parsed for t in p.doc[:-1] if t.lower_.rstrip(".") in MISTER}
+        self.titled = {
+            folded(t.nbor().text) for p in parsed for t in p.doc[:-1] if t.text[:1].isupper() and is_title(t.text)
+        }
         for paragraph in parsed:
             for tokens in self._candidates(paragraph):
                 if len(name_words(tokens)) > 1:
@@ -184,6 +187,8 @@ class People:
         labels = self.labels[name]
         if COMPANY.search(name) or (len(words) > 1 and any(_is_acronym(w) for w in words[1:])) or is_body(words[-1]):
             return False
+        if len(words) > 2 and all(map(str.isupper, words)):
+            return False  # a headline in capitals
         if len(words) > 1:
             return labels["PERSON"] >= labels["GPE"] + labels["LOC"]
         if folded(words[0]) in self.by_word:

@@ -13,6 +13,7 @@ from pipeline.attribution.names import (
     core_of,
     entities_in,
     head_of,
+    is_body,
     is_title,
     joined_heads,
     lemma_of,
@@ -34,7 +35,7 @@ MANY = {"people", "many", "some", "others", "both", "several", "most", "all", "f
 PLAIN = {"official", "source", "diplomat", "person", "man", "woman", "spokesman", "spokeswoman", "spokesperson"}
 ONE = re.compile(r"^one (?!of )(?=(\w))", re.IGNORECASE)
 AGENT = re.compile(r"(?:[bcdfghklmnprstvz]er|[st]or|ist|ian|man|woman|[ae]nt|eur|ee)$")
-W = [2.0, 1.0, 0.5, 0.5]
+W = [1.0, 1.0, 0.5, 0.5]
 REACH = 2  # paragraphs back in which a pronoun's antecedent is looked for
 
 # How a source was resolved → how often that was right on the news of the train split.
@@ -115,7 +116,7 @@ class Cast:
             return self._carried_on()
         if len(tokens) == 1 and tokens[0].lower_ in PRONOUNS:
             return self._pronoun(tokens[0], paragraph)
-        parts = _parts(tokens)
+        parts = _listed(tokens) or _parts(tokens)
         return self._joint(parts, paragraph) if len(parts) > 1 else self._one(tokens, paragraph)
 
     def _carried_on(self) -> Speaker:
@@ -149,9 +150,11 @@ class Cast:
             return first
         if first and (_is_person(first, before, head) or self._is_known(first, before)):
             return first
-        if len(parts) > 1 and lemma_of(head) in lexicon().people and head in parts[0]:
+        somebody = lemma_of(head) in lexicon().people or (head.text.islower() and not is_body(head.text) and head.tag_ == "NN")
+        if len(parts) > 1 and somebody and head in parts[0]:
             second, before = _run_at_end(parts[1])
-            if second and not before and len(second) <= 5 and not parties_in(second[-1].text):
+            titled = all(is_title(t.text) for t in before)
+            if second and titled and len(second) <= 5 and not parties_in(second[-1].text) and not COMPANY.search(second[-1].text):
                 return second
         return []
 
@@ -361,6 +364,15 @@ def _parts(tokens: Sequence[Any]) -> list[list[Any]]:
             parts.append([])
         parts[-1].append(token)
     return [p for p in (_trimmed(part) for part in parts) if p]
+
+
+def _listed(tokens: Sequence[Any]) -> list[list[Any]]:
+    """The persons that a plural names behind it ("the two surveyors, Ada Brunn and Jon Ek")."""
+    first = segments(tokens)[0]
+    if not _is_plural(head_of(tokens)) or head_of(tokens) not in first:
+        return []
+    names = [list(e) for e in entities_in(tokens) if e.label_ == "PERSON" and e.start > first[-1].i]
+    return names if len(names) > 1 else []
 
 
 def _is_one_title(tokens: Sequence[Any], heads: Sequence[Any]) -> bool:
