@@ -13,7 +13,7 @@ EXPLAINED = re.compile(  # "Commission of Inland Ports (CIP)" and "..., CIP,"
     r"((?:[A-Z][\w&'’.-]*,? (?:(?:of|for|and|the|on|in|de|du|&) )*){1,7}?[A-Z][\w'’.-]*)(?: \(| ?, )[\"“']?([A-Z][A-Z.]{1,7})[\"”']?(?:\)|,)"
 )
 ACRONYM = re.compile(r"[A-Z](?:\.[A-Z])+\.?|[A-Z]{2,6}")
-RUN = re.compile(r"[A-Z][\w’'.&-]+(?: (?:(?:of|for|on) (?:the )?|and )?[A-Z][\w’'.&-]+)+")
+RUN = re.compile(r"[A-Z][\w’'.&-]+(?: (?:(?:of|for|on) (?:the )?|and )?[A-Z][\w’'.&-]+){1,8}")
 BEHIND = re.compile(r" (?:of|for|in|at|on|from|close|to|here|representing|led|polled|with) |,")
 FURTHER = frozenset("other some many most several all both half more another two three".split())  # noqa: SIM905
 MANY = 4  # names of one noun that an article can have before "the ministry" means none of them
@@ -43,7 +43,7 @@ class Bodies:
                     self._meet(words[words[0].lower() in OPENING :], short)
             for token in paragraph.doc:
                 if token.text.islower() and lemma_of(token) in lexicon().bodies | lexicon().governments:
-                    run = name_run(token.doc[: token.i], token.nbor(-1)) if token.i else []
+                    run = name_run(token.doc[max(0, token.i - 6) : token.i], token.nbor(-1)) if token.i else []
                     if run:
                         self._add(f"{_text(run)} {token.text}")
 
