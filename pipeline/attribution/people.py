@@ -48,6 +48,10 @@ class Person:
 
     def add_role(self, role: str | None) -> bool:
         """Keep a role that is new; whether it was."""
+        words = (role or "").split()
+        while words and not self.unnamed and folded(words[-1]) in {folded(w) for w in self.name.split()}:
+            words.pop()  # a given name that the parser took for a part of the office
+        role = " ".join(words)
         if not role or role in self.roles or len(self.roles) >= ROLES:
             return False
         self.roles.append(role)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
-from pipeline.attribution.names import LEADING
+from pipeline.attribution.names import LEADING, is_title
 from pipeline.attribution.sides import parties_in
 
 HONORIFICS = ("mr", "mrs", "ms", "miss", "dr", "sir", "lord", "lady", "dame", "both")
@@ -33,11 +33,14 @@ def _before(root: Any, tokens: Sequence[Any]) -> str | None:
     left = [t for t in root.subtree if t.i < tokens[0].i]
     run: list[Any] = []
     for token in reversed(left):
-        if token.i != tokens[0].i - len(run) - 1 or token.dep_ in ("punct", "cc") or token.lower_ in ("both", "when", "as"):
+        glued = token.text == "-" and not token.whitespace_
+        apart = token.dep_ in ("punct", "cc") and not glued
+        if token.i != tokens[0].i - len(run) - 1 or apart or token.lower_ in ("both", "when", "as"):
             break
         run.insert(0, token)
     words = LEADING.sub("", " ".join("".join(t.text_with_ws for t in run).split()).strip(' ,“"'))
-    return words if words and words.lower().rstrip(".") not in HONORIFICS else None
+    office = any(is_title(w.strip(".,’'")) or is_title(w.rstrip("s")) for w in re.split(r"[\s-]+", words))
+    return words if office and words.lower().rstrip(".") not in HONORIFICS else None
 
 
 def _behind(root: Any, tokens: Sequence[Any]) -> str | None:
