@@ -16,7 +16,8 @@ PACKAGE = ROOT / "pipeline"
 FLOW = [
     "errors", "files", "records", "codebook", "config", "articles", "statements",
     "attribution.lexicon", "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.grammar",
-    "attribution.cues", "attribution.names", "attribution.sides", "attribution.speakers", "attribution.sentences",
+    "attribution.cues", "attribution.names", "attribution.sides", "attribution.roles", "attribution.people",
+    "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences",
     "attribution.linking", "attribution",
     "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "checkpoints",
     "training", "baselines", "inference", "evaluation", "card", "plots", "report", "batch",

@@ -6,11 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
-from pipeline.attribution.names import LEADING, OPENING, POSSESSIVE, core_of, entities_in, head_of, initials, is_body, lemma_of, name_run, segments
+from pipeline.attribution.names import (
+    LEADING,
+    OPENING,
+    POSSESSIVE,
+    core_of,
+    entities_in,
+    head_of,
+    initials,
+    is_body,
+    lemma_of,
+    name_run,
+    segments,
+)
 from pipeline.attribution.parse import Parsed
 
 EXPLAINED = re.compile(  # "Commission of Inland Ports (CIP)" and "..., CIP,"
-    r"((?:[A-Z][\w&'’.-]*,? (?:(?:of|for|and|the|on|in|de|du|&) )*){1,7}?[A-Z][\w'’.-]*)(?: \(| ?, )[\"“']?([A-Z][A-Z.]{1,7})[\"”']?(?:\)|,)"
+    r"((?:[A-Z][\w&'’.-]*,? (?:(?:of|for|and|the|on|in|de|du|&) )*){1,7}?[A-Z][\w'’.-]*)"
+    r"(?: \(| ?, )[\"“']?([A-Z][A-Z.]{1,7})[\"”']?(?:\)|,)"
 )
 ACRONYM = re.compile(r"[A-Z](?:\.[A-Z])+\.?|[A-Z]{2,6}")
 RUN = re.compile(r"[A-Z][\w’'.&-]+(?: (?:(?:of|for|on) (?:the )?|and )?[A-Z][\w’'.&-]+){1,8}")
@@ -18,7 +31,23 @@ BEHIND = re.compile(r" (?:of|for|in|at|on|from|close|to|here|representing|led|po
 FURTHER = frozenset("other some many most several all both half more another two three".split())  # noqa: SIM905
 MANY = 4  # names of one noun that an article can have before "the ministry" means none of them
 ADDED = re.compile(r"^(?:[a-z][\w-]*|[\w.]+-(?:based|led|run|backed|owned|controlled|dominated)) ")
-CARRIED = frozenset("agency movement group newspaper network channel monitor daily firm company union broadcaster service".split())  # noqa: SIM905
+CARRIED = frozenset(
+    [
+        "agency",
+        "movement",
+        "group",
+        "newspaper",
+        "network",
+        "channel",
+        "monitor",
+        "daily",
+        "firm",
+        "company",
+        "union",
+        "broadcaster",
+        "service",
+    ]
+)
 
 
 class Bodies:
@@ -39,7 +68,7 @@ class Bodies:
         for paragraph in parsed:
             for run in RUN.findall(" ".join(paragraph.doc.text.split())):
                 for name in [run] if re.search(r" (?:of|for) .* and ", run) else run.split(" and "):
-                    words = [w for w in LEADING.sub("", POSSESSIVE.sub("", name)).split()]
+                    words = LEADING.sub("", POSSESSIVE.sub("", name)).split()
                     self._meet(words[words[0].lower() in OPENING :], short)
             for token in paragraph.doc:
                 if token.text.islower() and lemma_of(token) in lexicon().bodies | lexicon().governments:
@@ -112,7 +141,11 @@ def body_name(tokens: Sequence[Any]) -> tuple[str, str | None]:
         return _text(run), LEADING.sub("", _text(rest)) or None
     if len(parts) > 1 and head in first and head.text.islower() and _is_body(head):
         named = [t for t in parts[1] if t.pos_ != "DET"]
-        if named and len(named) > 1 and all(t.text[:1].isupper() or t.lower_ in ("of", "for", "and", "the", "on") for t in named):
+        if (
+            named
+            and len(named) > 1
+            and all(t.text[:1].isupper() or t.lower_ in ("of", "for", "and", "the", "on") for t in named)
+        ):
             return _text(named), LEADING.sub("", _text(first)) or None
     text = POSSESSIVE.sub("", core_of(tokens))
     text = text if head.text.islower() else LEADING.sub("", text)

@@ -12,7 +12,30 @@ POSSESSIVE = re.compile(r"['’]s?$")
 LEADING = re.compile(r"^(?:the|a|an|its|his|her|their|our)\s+", re.IGNORECASE)
 ASIDE = re.compile(r"\s*(?:,|\(|—|–| - ).*$", re.DOTALL)
 PARTICLES = frozenset("al van von de del der di da dos el bin ibn abu ben la le ter den".split())  # noqa: SIM905
-OPENING = frozenset("but and or at following for while when as after before if since though although photo image file in on".split())  # noqa: SIM905
+OPENING = frozenset(
+    [
+        "but",
+        "and",
+        "or",
+        "at",
+        "following",
+        "for",
+        "while",
+        "when",
+        "as",
+        "after",
+        "before",
+        "if",
+        "since",
+        "though",
+        "although",
+        "photo",
+        "image",
+        "file",
+        "in",
+        "on",
+    ]
+)
 SOUNDS = str.maketrans({"c": "k", "q": "k", "w": "v", "z": "s", "j": "i"})
 ALIKE = 0.8  # share of letters that two spellings of one name have in common
 
@@ -87,7 +110,7 @@ def name_words(tokens: Iterable[Any]) -> list[str]:
     kept: list[Any] = []
     for token in tokens:
         apart = kept and (kept[-1].whitespace_ or token.is_punct)
-        if apart and token.lower_ in ("of", "and", ",", "(", "at", "in") or (kept and token.lower_ in ("'s", "’s")):
+        if (apart and token.lower_ in ("of", "and", ",", "(", "at", "in")) or (kept and token.lower_ in ("'s", "’s")):
             break
         kept.append(token)
     written = "".join(t.text_with_ws for t in kept if t.tag_ != "POS")
@@ -116,7 +139,7 @@ def name_run(tokens: Sequence[Any], head: Any) -> list[Any]:
     for token in reversed([t for t in tokens if t.i < head.i]):
         joint = token.lower_ in PARTICLES or (token.text == "-" and not token.whitespace_)
         capital = token.text[:1].isupper() and (token.text[-1:] != "." or token.shape_ in ("X.", "X.X."))
-        opening = token.is_sent_start and token.pos_ != "PROPN" or token.lower_ in OPENING
+        opening = (token.is_sent_start and token.pos_ != "PROPN") or token.lower_ in OPENING
         if token.i != run[0].i - 1 or not (joint or (capital and not opening and not _is_common(token))):
             break
         run.insert(0, token)

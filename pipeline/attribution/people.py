@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
@@ -81,9 +82,7 @@ class People:
         self.mentions: dict[int, list[Mention]] = defaultdict(list)
         self.sentences: dict[tuple[int, int], int] = {}
         self.labels = _labels(parsed)
-        self.titled = {
-            folded(t.nbor().text) for p in parsed for t in p.doc[:-1] if t.text[:1].isupper() and is_title(t.text)
-        }
+        self.titled = {folded(t.nbor().text) for p in parsed for t in p.doc[:-1] if t.text[:1].isupper() and is_title(t.text)}
         for paragraph in parsed:
             for tokens in self._candidates(paragraph):
                 if len(name_words(tokens)) > 1:
@@ -174,7 +173,7 @@ class People:
     def _with_honour(self, words: Sequence[str], tokens: Sequence[Any]) -> str:
         doc, first = tokens[0].doc, tokens[0].i
         near = [t.text for t in doc[max(0, first - 1) : tokens[-1].i + 1]]
-        honour = next((w for w, after in zip(near, near[1:], strict=False) if w.lower() in HONOURS and after == words[0]), None)
+        honour = next((w for w, after in pairwise(near) if w.lower() in HONOURS and after == words[0]), None)
         peer = honour is not None and honour.lower() in ("lord", "lady") and len(words) > 1
         return " ".join(words if honour is None or peer else (honour, *words))
 

@@ -70,5 +70,6 @@ def terms_of(description: str) -> frozenset[str]:
     known = lexicon().parties
     words = re.findall(r"[^\W\d_]+", re.sub(r"['’]s?\b", "", description))
     return frozenset(
-        [w.lower()[:STEM] for w in words if w.lower() not in EMPTY and w not in known] + [p.lower() for p in parties_in(description)]
+        [w.lower()[:STEM] for w in words if w.lower() not in EMPTY and w not in known]
+        + [p.lower() for p in parties_in(description)]
     )

@@ -8,14 +8,12 @@ from typing import Any
 from pipeline.attribution.bodies import ACRONYM, Bodies, body_name
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import (
-    LEADING,
     POSSESSIVE,
     core_of,
     entities_in,
     head_of,
     is_body,
     is_title,
-    joined_heads,
     lemma_of,
     name_run,
     segments,
@@ -24,18 +22,27 @@ from pipeline.attribution.parse import Parsed
 from pipeline.attribution.people import Mention, People, Person
 from pipeline.attribution.roles import phrase, terms_of
 from pipeline.attribution.sides import COMPANY, Places, parties_in, side_of
+from pipeline.attribution.sources import (
+    MANY,
+    PERSONAL,
+    is_agent,
+    is_person,
+    is_plural,
+    issuer_in,
+    joined_parts,
+    leads_plural,
+    listed_persons,
+    role_in,
+    run_at_end,
+)
 
-PERSONAL = {"he", "she", "him", "her", "his", "hers", "himself", "herself"}
 PLURAL = {"they", "them", "their", "theirs", "it", "its", "themselves", "itself"}
 PRONOUNS = PERSONAL | PLURAL | {"who"}
 SINGULAR = {"it", "its", "itself"}
 BLOCS = {"NATO", "European Union", "United Nations", "OSCE", "West", "Palestinians", "Kurds"}
 BODIES = ("organisation", "government", "group")
-MANY = {"people", "many", "some", "others", "both", "several", "most", "all", "few", "those", "pair", "half"}
 PLAIN = {"official", "source", "diplomat", "person", "man", "woman", "spokesman", "spokeswoman", "spokesperson"}
 ONE = re.compile(r"^one (?!of )(?=(\w))", re.IGNORECASE)
-AGENT = re.compile(r"(?:[bcdfghklmnprstvz]er|[st]or|ist|ian|man|woman|[ae]nt|eur|ee)$")
-W = [1.0, 1.0, 0.5, 0.5]
 REACH = 2  # paragraphs back in which a pronoun's antecedent is looked for
 
 # How a source was resolved → how often that was right on the news of the train split.
@@ -116,7 +123,7 @@ class Cast:
             return self._carried_on()
         if len(tokens) == 1 and tokens[0].lower_ in PRONOUNS:
             return self._pronoun(tokens[0], paragraph)
-        parts = _listed(tokens) or _parts(tokens)
+        parts = listed_persons(tokens) or joined_parts(tokens)
         return self._joint(parts, paragraph) if len(parts) > 1 else self._one(tokens, paragraph)
 
     def _carried_on(self) -> Speaker:
@@ -128,7 +135,7 @@ class Cast:
         named = self._name_in(tokens)
         person = self.people.meet(named) if named else None
         if person:
-            if person.add_role(_role_in(tokens, named)):
+            if person.add_role(role_in(tokens, named)):
                 self.people.hold(person, tokens[0], paragraph)
             return self._named(person, named, core_of(tokens))
         return self._other(tokens, paragraph)
@@ -136,7 +143,7 @@ class Cast:
     def _name_in(self, tokens: Sequence[Any]) -> list[Any]:
         """The tokens of the person's name that a noun phrase is built around, or nothing where it names none."""
         head, parts = head_of(tokens), segments(tokens)
-        if not parts or _leads_plural(parts[0]):
+        if not parts or leads_plural(parts[0]):
             return []
         for entity in entities_in(tokens):
             root = entity.root
@@ -145,16 +152,22 @@ class Cast:
                 run = name_run(tokens, entity[-1])
                 return [t for t in tokens if entity.start <= t.i < entity.end or t in run]
         called = next((k for k, t in enumerate(parts[0]) if k and t.lower_ in ("named", "called")), None)
-        first, before = _run_at_end(parts[0])
+        first, before = run_at_end(parts[0])
         if called and first and before[-1:] == [parts[0][called]]:
             return first
-        if first and (_is_person(first, before, head) or self._is_known(first, before)):
+        if first and (is_person(first, before, head) or self._is_known(first, before)):
             return first
         somebody = lemma_of(head) in lexicon().people or (head.text.islower() and not is_body(head.text) and head.tag_ == "NN")
         if len(parts) > 1 and somebody and head in parts[0]:
-            second, before = _run_at_end(parts[1])
+            second, before = run_at_end(parts[1])
             titled = all(is_title(t.text) for t in before)
-            if second and titled and len(second) <= 5 and not parties_in(second[-1].text) and not COMPANY.search(second[-1].text):
+            if (
+                second
+                and titled
+                and len(second) <= 5
+                and not parties_in(second[-1].text)
+                and not COMPANY.search(second[-1].text)
+            ):
                 return second
         return []
 
@@ -181,7 +194,8 @@ class Cast:
     def _joint(self, parts: Sequence[Sequence[Any]], paragraph: int) -> Speaker:
         """Several sources of one cue: one statement with several speakers."""
         speakers = [
-            self._pronoun(p[0], paragraph) if p[0].lower_ in PRONOUNS and len(p) == 1 else self._one(p, paragraph) for p in parts
+            self._pronoun(p[0], paragraph) if p[0].lower_ in PRONOUNS and len(p) == 1 else self._one(p, paragraph)
+            for p in parts
         ]
         kinds = {s.kind for s in speakers}
         kind = kinds.pop() if len(kinds) == 1 and kinds <= {"organisation", "government"} else "group"
@@ -209,10 +223,9 @@ class Cast:
         here = self.people.sentence(token, paragraph)
         last = self.last.person if self.last else None
 
-        def weight(m: Mention) -> tuple[float, int]:
+        def weight(m: Mention) -> tuple[int, int]:
             distance = here - m.sentence + (paragraph - m.paragraph)
-            sure = m.person.unnamed or bool(m.person.roles) or len(m.person.name.split()) > 1
-            return -distance + W[0] * m.subject + W[1] * (m.person is last) + W[2] * (m.person.gender == gender) + W[3] * sure, m.token
+            return m.subject + (m.person is last) - distance, m.token
 
         near = [m for m in self.people.before(paragraph, token.i, REACH) if m.person.gender in (None, gender)]
         return list(dict.fromkeys(m.person for m in sorted(near, key=weight, reverse=True)))
@@ -225,14 +238,14 @@ class Cast:
     def _other(self, tokens: Sequence[Any], paragraph: int) -> Speaker:
         """Somebody without a name, or a body."""
         words, head, text = lexicon(), head_of(tokens), core_of(tokens)
-        lemma, plural = lemma_of(head), _is_plural(head)
+        lemma, plural = lemma_of(head), is_plural(head)
         demonym = head.text.endswith("s") and head.text[:-1] in words.parties and head.text[:1].isupper()
         if lemma in words.documents | words.papers and head.text.islower():
             return self._document(head, tokens, paragraph)
-        single = lemma in words.people or head.lower_ == "one" or _is_agent(head, tokens)
+        single = lemma in words.people or head.lower_ == "one" or is_agent(head, tokens)
         if single and not plural:
             return self._office(head, tokens, text, paragraph)
-        if plural and (head.text.islower() or lemma in words.people) or demonym or lemma in MANY or head.pos_ == "NUM":
+        if (plural and (head.text.islower() or lemma in words.people)) or demonym or lemma in MANY or head.pos_ == "NUM":
             return self._group(head, tokens, text)
         return self._body(head, tokens, paragraph)
 
@@ -257,14 +270,20 @@ class Cast:
         if not definite:
             return [p for p in holders if not p.unnamed]
         bare = len(tokens) == 2
-        if not holders and bare and self.last and self.last.person and (lemma_of(head) not in PLAIN or self.last.person.unnamed):
+        if (
+            not holders
+            and bare
+            and self.last
+            and self.last.person
+            and (lemma_of(head) not in PLAIN or self.last.person.unnamed)
+        ):
             return [self.last.person]
         if self.last and self.last.person in holders:
             holders = [self.last.person, *(h for h in holders if h is not self.last.person)]
         return holders
 
     def _by_terms(self, head: Any, text: str, paragraph: int, token: int) -> list[Person]:
-        """The holders of an office by all its terms; without its nation, if none of another nation; by its nouns alone, if one."""
+        """The holders of an office: by all terms; without its nation, if none is of another; by its nouns alone, if one."""
         text = POSSESSIVE.sub("", text)
         terms, nations = terms_of(text), frozenset(p.lower() for p in parties_in(text))
         holders = self.people.in_office(terms, paragraph, token)
@@ -285,11 +304,13 @@ class Cast:
         meant = self.bodies.meant(tokens, head) if tokens[0].lower_ == "the" else None
         name = meant[0] if meant else POSSESSIVE.sub("", text)
         side = side_of("group", name, None, name, self.places)
-        return Speaker(name, "group", None, side, how="body before" if meant else "group", runner_up=meant[1] if meant else None)
+        return Speaker(
+            name, "group", None, side, how="body before" if meant else "group", runner_up=meant[1] if meant else None
+        )
 
     def _document(self, head: Any, tokens: Sequence[Any], paragraph: int) -> Speaker:
         """Who issued a document: its possessor, "of", "from" or "by" whom it is, or else the body that spoke last."""
-        issuer = _issuer(head, tokens)
+        issuer = issuer_in(head, tokens)
         if issuer and (len(issuer) > 1 or issuer[0].lower_ not in PRONOUNS):
             return replace(self._one(issuer, paragraph), how="document")
         if issuer:
@@ -309,7 +330,9 @@ class Cast:
             name = self.bodies.full_name(name)
             name = self._owned(head, name, paragraph)
         party = words.parties.get(name)
-        state = party is not None and party not in BLOCS and not COMPANY.search(name) and (head.tag_ != "NNPS" or "States" in name)
+        state = (
+            party is not None and party not in BLOCS and not COMPANY.search(name) and (head.tag_ != "NNPS" or "States" in name)
+        )
         state = state and not any(w in name.lower() for w in ("congress", "senate", "parliament", "army", "military"))
         place = any(e.label_ == "GPE" and head in list(e) for e in entities_in(tokens)) and not ACRONYM.fullmatch(name)
         kind = "government" if lemma in words.governments or state or place else "organisation"
@@ -331,142 +354,3 @@ class Cast:
 
 def _article(match: re.Match[str]) -> str:
     return "an " if match[1].lower() in "aeiou" else "a "
-
-
-def _is_agent(head: Any, tokens: Sequence[Any]) -> bool:
-    """Whether an unknown noun is one for somebody who does something ("a retired shunter")."""
-    known = lexicon().bodies | lexicon().outlets | lexicon().documents | lexicon().papers | lexicon().governments
-    one = tokens[0].lower_ in ("a", "an", "one", "another")
-    return bool(one and head.text.islower() and AGENT.search(head.text) and lemma_of(head) not in known)
-
-
-def _is_plural(head: Any) -> bool:
-    lemma = lemma_of(head)
-    return head.tag_ in ("NNS", "NNPS") or head.lower_ == lemma + "s" or lemma in MANY or head.lower_ in MANY
-
-
-def _parts(tokens: Sequence[Any]) -> list[list[Any]]:
-    """The sources that one phrase joins ("Tolvan and the ministry"); a title of two offices and a name of two words are one."""
-    heads = joined_heads(tokens)
-    whole = [list(tokens)]
-    if len(heads) < 2 or any(h.pos_ == "PRON" and h.lower_ not in PERSONAL for h in heads):
-        return whole
-    if any(h.left_edge.lower_ in ("its", "other", "their", "his", "her", "others") for h in heads[1:]):
-        return whole  # "Skarvik and its allies"
-    if any(heads[0] in list(e) and heads[1] in list(e) and e.label_ != "PERSON" for e in entities_in(tokens)) and len(tokens) > 3:
-        return whole
-    if _is_one_title(tokens, heads) or _is_one_crowd(heads):
-        return whole
-    parts: list[list[Any]] = []
-    marks = [h.left_edge.i for h in heads[1:]]
-    for token in tokens:
-        if not parts or token.i in marks:
-            parts.append([])
-        parts[-1].append(token)
-    return [p for p in (_trimmed(part) for part in parts) if p]
-
-
-def _listed(tokens: Sequence[Any]) -> list[list[Any]]:
-    """The persons that a plural names behind it ("the two surveyors, Ada Brunn and Jon Ek")."""
-    first = segments(tokens)[0]
-    if not _is_plural(head_of(tokens)) or head_of(tokens) not in first:
-        return []
-    names = [list(e) for e in entities_in(tokens) if e.label_ == "PERSON" and e.start > first[-1].i]
-    return names if len(names) > 1 else []
-
-
-def _is_one_title(tokens: Sequence[Any], heads: Sequence[Any]) -> bool:
-    """Whether joined nouns are two offices of one person, or one noun's two adjectives ("producer and consumer delegates")."""
-    first, bare = heads[0], not any(c.dep_ == "det" for h in heads[1:] for c in h.children)
-    if first.text.islower() and not _is_plural(first) and first.left_edge == first and bare:
-        return True
-    behind = segments(tokens)[0][-1].i < heads[1].i and lemma_of(heads[1]) in lexicon().people
-    if behind and not _is_plural(heads[1]) and not any(t.text in (",", "and") for t in tokens[:1]) and first.text[:1].isupper():
-        return heads[1].nbor(-1).text == "," or lemma_of(heads[0]) in lexicon().people
-    office = lemma_of(first) in lexicon().people and not _is_plural(first)
-    return office and heads[-1].pos_ == "PROPN" and bare and not name_run(tokens, first)
-
-
-def _is_one_crowd(heads: Sequence[Any]) -> bool:
-    """Whether joined plurals are one crowd ("traders and officials"): common nouns, the second without an article of its own."""
-    plain = all(h.text.islower() and h.tag_ == "NNS" for h in heads) or all(h.tag_ == "NNS" for h in heads)
-    return plain and not any(c.dep_ == "det" or c.lower_ in ("many", "most", "some") for h in heads[1:] for c in h.children)
-
-
-def _trimmed(part: list[Any]) -> list[Any]:
-    while part and (part[-1].is_punct or part[-1].dep_ == "cc" or part[-1].lower_ in ("and", "or")):
-        part = part[:-1]
-    while len(part) > 1 and part[0].lower_ in ("both", "either", "neither", "and"):
-        part = part[1:]
-    return part
-
-
-def _leads_plural(part: Sequence[Any]) -> bool:
-    """Whether a phrase is about several people, whoever else it names ("sources close to Ada Brunn")."""
-    for token in part:
-        if token.pos_ in ("ADP", "VERB", "SCONJ"):
-            return False
-        if token.tag_ == "NNS" and token.text.islower() and (token == part[-1] or token.nbor().pos_ in ("ADP", "VERB", "ADJ", "ADV")):
-            return True
-    return False
-
-
-def _run_at_end(part: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """The name at the end of a phrase, without "of ..." behind it, and the words before it."""
-    if part[-1].tag_ == "POS":
-        part = part[:-1]
-    for k, token in enumerate(part):
-        if k and token.lower_ in ("of", "from") and part[k - 1].text[:1].isupper() and not is_title(part[k - 1].text):
-            run = name_run(part[:k], part[k - 1])
-            if len(run) > 1 and k - len(run) >= 0 and not any(t.lower_ in ("of", "for") for t in part[:k] if t.i > run[0].i):
-                part = part[:k]
-                break
-    run = name_run(part, part[-1])
-    before = [t for t in part if not run or t.i < run[0].i]
-    while len(run) > 2 and before and before[-1].pos_ == "ADP":
-        before, run = [*before, run[0]], run[1:]
-    return run, before
-
-
-def _is_person(run: Sequence[Any], before: Sequence[Any], head: Any) -> bool:
-    """Whether a run of capitalised words is a person's name, by what stands before it."""
-    text = " ".join(t.text for t in run)
-    if COMPANY.search(text) or parties_in(text) or head not in run and head not in before:
-        return False
-    near = [t for t in before if not t.is_punct][-6:]
-    if near:
-        office = is_title(near[-1].text) or lemma_of(near[-1]) in lexicon().people
-        within = before[before.index(head) + 1 :] if head in before else []
-        if any(t.pos_ == "VERB" or t.tag_ in ("WP", "WDT") for t in within):
-            return False
-        if any(t.pos_ == "ADP" and t.lower_ != "of" for t in within) and office:
-            return False  # "a source close to Minister Ada Brunn"
-        return office or (len(run) > 1 and any(lemma_of(t) in lexicon().people for t in near))
-    if len(run) in (2, 3) and run[-1].i + 1 < len(run[-1].doc) and run[-1].nbor().lower_ == "of":
-        return True  # "Ada Brunn of the dockers' federation"
-    unmarked = len(run) in (2, 3) and head.ent_type_ not in ("ORG", "GPE", "NORP", "LOC", "FAC")
-    return unmarked
-
-
-def _role_in(tokens: Sequence[Any], named: Sequence[Any]) -> str | None:
-    """What a source's phrase says of the person it names."""
-    before = [t for t in tokens if t.i < named[0].i and not t.is_punct]
-    words = LEADING.sub("", " ".join("".join(t.text_with_ws for t in before).split()).strip(" ,"))
-    if words and words.lower().rstrip(".") not in ("mr", "mrs", "ms", "dr", "both", "miss", "sir", "lord"):
-        return words
-    return None
-
-
-def _issuer(head: Any, tokens: Sequence[Any]) -> list[Any]:
-    """The tokens of whom a document is from."""
-    inside = {t.i for t in tokens}
-    for child in head.children:
-        if child.dep_ == "poss" and child.i in inside:
-            return [t for t in child.subtree if t.tag_ != "POS"]
-    for token in tokens:
-        if token.lower_ in ("by", "from", "of") and token.i > head.i:
-            objects = [c for c in token.children if c.dep_ in ("pobj", "pcomp") and c.i in inside]
-            if objects and (objects[0].pos_ in ("PROPN", "PRON") or token.lower_ != "of" or objects[0].ent_type_):
-                return [t for t in objects[0].subtree if t.i in inside]
-    named = [t for t in tokens if t.i < head.i and t.text[:1].isupper() and t.pos_ != "DET" and (t.pos_ == "PROPN" or t.ent_type_)]
-    return named
