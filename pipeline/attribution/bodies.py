@@ -108,9 +108,10 @@ class Bodies:
 
     def meant(self, tokens: Sequence[Any], head: Any) -> tuple[str, str | None] | None:
         """The body that spoke before and that "the ministry" means, and one more that it could mean."""
-        if tokens[0].lower_ not in ("the", "its", "his", "her", "their", "this", "these", "those") or tokens[-1] != head:
+        bare = tokens[0].lower_ in ("the", "its", "his", "her", "their", "this", "these", "those")
+        if tokens[-1] != head or not (bare or (len(tokens) == 1 and head.text[:1].isupper() and is_body(head.text))):
             return None
-        words = {t.lower_ for t in tokens[1:]}
+        words = {t.lower_ for t in tokens[bare:]}
         named = list(dict.fromkeys(reversed(self.spoken.get(head.lower_, [])[-10:])))
         named = [n for n in named if words < set(n.lower().split())]
         if not named:
