@@ -56,7 +56,8 @@ class Statement:
     """One act of speech that an article attributes to a source (codebook section 1).
 
     `text` is the content's spans joined by one space. Only `id` and `text` are required: a statement that somebody else
-    extracted may have nothing more. Fields are those of docs/data_format.md.
+    extracted may have nothing more. Fields are those of docs/data_format.md. `speaker_confidence` is how often speakers that
+    were found by the same rule were right, `speaker_runner_up` the second candidate where one competed.
     """
 
     id: str
@@ -74,12 +75,15 @@ class Statement:
     type: str | None = None
     context: str | None = None
     paragraph: int | None = None
+    speaker_confidence: float | None = None
+    speaker_runner_up: str | None = None
 
     def __post_init__(self) -> None:
-        """Check id, text and spans.
+        """Check id, text, spans and the confidence.
 
         Raises:
-            DataError: no id, no text, a span that is empty or negative, or content that is not in order.
+            DataError: no id, no text, a span that is empty or negative, content that is not in order, or a confidence that
+                is not from 0 to 1.
         """
         if not self.id:
             raise DataError("a statement has no id")
@@ -91,6 +95,8 @@ class Statement:
                 raise DataError(f"statement {self.id!r}: content spans {list(left)} and {list(right)} are out of order")
         if not self.text.strip():
             raise DataError(f"statement {self.id!r} has no text")
+        if self.speaker_confidence is not None and not 0 <= self.speaker_confidence <= 1:
+            raise DataError(f"statement {self.id!r}: speaker_confidence {self.speaker_confidence} is not from 0 to 1")
 
     @classmethod
     def cut(

@@ -24,7 +24,7 @@ from pipeline.records import LabelledStatement, Span, Statement
 ENDINGS = (".jsonl", ".csv", ".parquet")
 FIELDS = tuple(f.name for f in fields(Statement))
 SPANS = ("cue", "source")
-WORDS = {"text", "cue_text", "source_text", "speaker", "kind", "role", "side", "type", "context"}
+WORDS = {"text", "cue_text", "source_text", "speaker", "kind", "role", "side", "type", "context", "speaker_runner_up"}
 SURROGATE = re.compile("[\ud800-\udfff]")
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would run, whatever quotation marks stand before it
 
@@ -81,6 +81,8 @@ def from_dict(row: Mapping[str, Any], where: str) -> Statement:
         values.update({name: span_of(_unpacked(values[name])) for name in SPANS if name in values})
         if "paragraph" in values:
             values["paragraph"] = int(values["paragraph"])
+        if "speaker_confidence" in values:
+            values["speaker_confidence"] = float(values["speaker_confidence"])
         if "article" in values:
             values["article"] = str(values["article"])
         for name in sorted(WORDS & set(values)):
@@ -221,6 +223,7 @@ def _schema(tasks: Sequence[Task]) -> Any:
     kinds = {
         "content": pa.list_(pa.list_(pa.int64())),
         "paragraph": pa.int64(),
+        "speaker_confidence": pa.float64(),
         **dict.fromkeys(SPANS, pa.list_(pa.int64())),
     }
     columns = [(name, kinds.get(name, pa.string())) for name in FIELDS]

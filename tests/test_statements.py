@@ -36,6 +36,8 @@ FULL = Statement(
     type="direct",
     context="The tide was out, 🤝 and e\u0301tienne slept.",
     paragraph=3,
+    speaker_confidence=0.75,
+    speaker_runner_up="the ferryman",
 )
 BARE = Statement(id="2", text="no")
 TASKS = (
@@ -44,7 +46,7 @@ TASKS = (
 )
 STATEMENT_COLUMNS = [
     "id", "text", "article", "content", "cue", "source", "cue_text", "source_text", "speaker", "kind", "role", "side", "type",
-    "context", "paragraph",
+    "context", "paragraph", "speaker_confidence", "speaker_runner_up",
 ]  # fmt: skip
 LABEL_COLUMNS = [
     "stance", "stance_escalatory", "stance_conciliatory", "stance_neutral",
@@ -123,6 +125,8 @@ def statements(draw: st.DrawFn) -> Statement:
     fields: dict[str, Any] = {name: draw(st.none() | texts) for name in ("article", "cue_text", "speaker", "role", "context")}
     fields["cue"] = draw(st.none() | st.just(Span(bounds[0], bounds[1])))
     fields["paragraph"] = draw(st.none() | st.integers(0, 9))
+    fields["speaker_confidence"] = draw(st.none() | st.floats(0, 1))
+    fields["speaker_runner_up"] = draw(st.none() | texts)
     return Statement(id="s", text=draw(texts.filter(str.strip)), content=content, **fields)
 
 
@@ -359,6 +363,10 @@ def test_an_output_that_cannot_be_is_refused_at_once(tmp_path: Path, name: str, 
         ({"id": "1", "text": "a", "cue": [5, 5]}, "here: statement '1': cue [5, 5] is not a range: start must be below end"),
         ({"id": "1", "text": "a", "content": [[4, 9], [2, 3]]}, "content spans [4, 9] and [2, 3] are out of order"),
         ({"id": "1", "text": "a", "paragraph": "two"}, "here: "),
+        ({"id": "1", "text": "a", "speaker_confidence": 1.5}, "speaker_confidence 1.5 is not from 0 to 1"),
+        ({"id": "1", "text": "a", "speaker_confidence": "nan"}, "speaker_confidence nan is not from 0 to 1"),
+        ({"id": "1", "text": "a", "speaker_confidence": "sure"}, "here: "),
+        ({"id": "1", "text": "a", "speaker_runner_up": 3}, "speaker_runner_up is int, not a string"),
     ],
 )
 def test_a_row_that_is_no_statement_says_where_and_why(row: dict[str, Any], message: str) -> None:

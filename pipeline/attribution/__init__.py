@@ -59,6 +59,8 @@ def _statement(article: Article, draft: Draft, paragraphs: list[Paragraph], quot
         type=_type(draft.content, quotations),
         context=context,
         paragraph=paragraph,
+        speaker_confidence=speaker.confidence,
+        speaker_runner_up=speaker.runner_up,
     )
 
 

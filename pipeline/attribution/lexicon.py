@@ -27,9 +27,11 @@ class Lexicon:
     bodies: frozenset[str]
     outlets: frozenset[str]
     documents: frozenset[str]
+    papers: frozenset[str]
     titles: frozenset[str]
     male: frozenset[str]
     female: frozenset[str]
+    nicknames: Mapping[str, str]  # "bill" → "william"
     parties: Mapping[str, str]  # "Russian" → "Russia"
 
     @property
@@ -44,7 +46,8 @@ def lexicon() -> Lexicon:
     words = yaml.safe_load((HERE / "lexicon.yaml").read_text(encoding="utf-8"))
     sets = {name: frozenset(words[name]) for name in Lexicon.__dataclass_fields__ if isinstance(words.get(name), list)}
     phrasal = {verb: frozenset(particles) for verb, particles in words["phrasal"].items()}
-    return Lexicon(**sets, phrasal=phrasal, parties=_parties())
+    nicknames = {nick: name for name, nicks in words["nicknames"].items() for nick in nicks}
+    return Lexicon(**sets, phrasal=phrasal, nicknames=nicknames, parties=_parties())
 
 
 def _parties() -> dict[str, str]:

@@ -66,6 +66,7 @@ def _joined(text: str) -> Iterator[Span]:
     """Lines joined into paragraphs: blank lines part, an indented new sentence parts, a hard wrap does not."""
     lines = [Span(m.start(), m.end()) for m in LINE.finditer(text)]
     width = _wrap_width([line.end - line.start for line in lines])
+    indents = sum(text[line.start].isspace() for line in lines) >= 2  # paragraphs are marked by an indent, not by a short line
     current: Span | None = None
     previous = Span(0, 0)
     for line in lines:
@@ -74,7 +75,7 @@ def _joined(text: str) -> Iterator[Span]:
             if current:
                 yield current
             current = None
-        elif current and _continues(text, previous, line, width):
+        elif current and _continues(text, previous, line, width, indents):
             current = Span(current.start, stripped.end)
         else:
             if current:
@@ -104,7 +105,7 @@ def _is_noise(line: str) -> bool:
     return NOISE.match(line) is not None if len(line) <= 400 else WORDLESS.fullmatch(line) is not None
 
 
-def _continues(text: str, previous: Span, line: Span, width: int) -> bool:
+def _continues(text: str, previous: Span, line: Span, width: int, indents: bool) -> bool:
     gap = text[previous.end : line.start].replace("\r\n", "\n")
     if not width or len(gap) > 1:
         return False
@@ -112,7 +113,8 @@ def _continues(text: str, previous: Span, line: Span, width: int) -> bool:
     if body.lstrip()[0].islower():
         return True
     indented = body[0].isspace() and not previous.of(text)[0].isspace()
-    return not indented and previous.end - previous.start >= 0.6 * width
+    unended = indents and not ENDED.search(previous.of(text).rstrip())  # a first line that has lost its dateline
+    return not indented and (unended or previous.end - previous.start >= 0.6 * width)
 
 
 def _parted(text: str, start: int, end: int) -> Iterator[Span]:
