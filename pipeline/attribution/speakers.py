@@ -22,7 +22,9 @@ from pipeline.attribution.names import (
     same_name,
 )
 from pipeline.attribution.parse import Parsed
-from pipeline.attribution.sides import Places, parties_in, side_of
+from pipeline.attribution.disputes import Dispute, Place
+from pipeline.attribution.parties import Parties
+from pipeline.attribution.sides import parties_in, side_of
 
 PERSONAL = {"he", "she", "him", "her", "his", "hers", "himself", "herself"}
 PLURAL = {"they", "them", "their", "theirs", "it", "its", "themselves", "itself"}
@@ -67,13 +69,13 @@ class _Mention:
 class Cast:
     """The persons and bodies of one article. It remembers who spoke, for "the ministry" and continuations."""
 
-    def __init__(self, parsed: Sequence[Parsed]) -> None:
+    def __init__(self, parsed: Sequence[Parsed], parties: Parties | None = None, date: str | None = None) -> None:
         """Collect every person that the paragraphs name, the fullest name and the first role given."""
         self.persons: dict[str, list[Person]] = {}  # by surname
         self.mentions: list[_Mention] = []
         self.last: Speaker | None = None
         self.bodies: list[Speaker] = []
-        self.places = Places(parsed)
+        self.places = Dispute(parsed, parties, date)
         for paragraph in parsed:
             self._meet_all(paragraph)
 
@@ -131,6 +133,7 @@ class Cast:
             tokens: the spaCy tokens of the source; none for a source left out, which is whoever spoke last.
             paragraph: the index of the source's paragraph.
         """
+        self.places.here = Place(paragraph, tokens[0].idx if tokens else 0)
         speaker = self._resolve(tokens, paragraph)
         self.last = speaker
         if speaker.person and tokens:
@@ -152,8 +155,7 @@ class Cast:
         return self._as_speaker(person, text) if person else self._other(tokens, text)
 
     def _as_speaker(self, person: Person, source: str = "") -> Speaker:
-        sides = (side_of("person", person.name, role, source, self.places) for role in (*person.roles, None))
-        side = next(filter(None, sides), None) or self.places.of_office(person.role)
+        side = side_of("person", person.name, person.roles, source, self.places)
         return Speaker(person.name, "person", person.role, side, person)
 
     def _joint(self, tokens: Sequence[Any], heads: Sequence[Any], text: str) -> Speaker:
@@ -167,7 +169,7 @@ class Cast:
             speakers = [self._as_speaker(p) for p in persons if p]
             sides = list(dict.fromkeys(s.side for s in speakers if s.side))
             return Speaker("; ".join(s.name for s in speakers), "group", None, "; ".join(sides) or None)
-        side = side_of("group", text, None, text, self.places)
+        side = side_of("group", text, (), text, self.places)
         return Speaker(text, "group", None, side)
 
     def _pronoun(self, token: Any, paragraph: int) -> Speaker:
@@ -225,10 +227,10 @@ class Cast:
             if known:
                 return self._as_speaker(known, text)
             role = phrase(head)
-            return Speaker(text, "unnamed person", role, side_of("unnamed person", text, role, text, self.places))
+            return Speaker(text, "unnamed person", role, side_of("unnamed person", text, (), text, self.places))
         demonym = head.text.endswith("s") and head.text[:-1] in words.parties and head.text[:1].isupper()
         if (plural and (lemma in words.people or lemma in ("side", "force", "troop", "bank", "company"))) or demonym:
-            return Speaker(text, "group", None, side_of("group", text, None, text, self.places))
+            return Speaker(text, "group", None, side_of("group", text, (), text, self.places))
         return self._body(head, tokens, text)
 
     def _body(self, head: Any, tokens: Sequence[Any], text: str) -> Speaker:
@@ -252,7 +254,7 @@ class Cast:
             or any(e.label_ == "GPE" and head in list(e) for e in entities_in(tokens))
         )
         kind = "government" if government else "organisation"
-        return Speaker(name if government else text, kind, None, side_of(kind, text, None, text, self.places))
+        return Speaker(name if government else text, kind, None, side_of(kind, text, (), text, self.places))
 
     def _same_body(self, head: Any, tokens: Sequence[Any], name: str) -> Speaker | None:
         """The body named before that "the ministry" or an acronym means."""
