@@ -21,6 +21,14 @@ TOPICS = {
     "debt": re.compile(r"\b(?:(debts?|reschedul\w+|loans?|interest)|(bank\w*|creditors?|lenders?))\b", re.IGNORECASE),
     "labour": re.compile(r"\b(?:(union|unions|local \d+|picket\w*)|(strike\w*|lockout|contract|layoffs?|wages?|workers))\b", re.IGNORECASE),
 }
+UNION_NAME = re.compile(r"\b(?:Union|Workers|Brotherhood|Guild|Teamsters|Teachers|Machinists|Steelworkers|Mineworkers|Pilots|IG Metall|SAG-AFTRA)\b")
+COMPANY_NAME = re.compile(r"\b(?:Corp|Inc|Ltd|Co|Plc|Motors?|Airlines|Public Schools|Board of Education|Coal)\b")
+LENDERS = frozenset({"United States", "United Kingdom", "Japan", "West", "Germany", "West Germany", "Switzerland"})
+MEDIATION = re.compile(r"\b(?:mediat\w+|broker\w*|truce|cease-?fire|peace talks|peace process|peace negotiations|shuttle|go-between)\b", re.IGNORECASE)
+BESIDE = re.compile(r"^[\w.’']+(?:-| and (?:the )?)$")
+BEST = 0.5  # of all pairs side by side, the share of the two parties
+MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+DATELINE = re.compile(rf"\b(?:{MONTH}\.? \d\d?,?|\d\d? {MONTH}) (19[4-9]\d|20\d\d)\b")
 PARTISAN = re.compile(r"(\w[\w’'-]+),?\s*\(?\b([RD])-[A-Z]")
 
 
@@ -47,7 +55,7 @@ class Dispute:
             for mention in found:
                 self.known[mention.party] += WEIGHT if index < LEAD else 1
         for name, party in self._persons(parsed):
-            self.known[party] += min(5, len(re.findall(rf"\b{re.escape(name)}\b", text)))
+            self.known[self._counted(party)] += min(5, len(re.findall(rf"\b{re.escape(name)}\b", text)))
         self.known.pop(default_codebook().observer, None)
         self.counts, self.names = _names(parsed)
         self.topic = _topic(text)
@@ -60,11 +68,42 @@ class Dispute:
         people = {e.text for p in parsed for e in p.doc.ents if e.label_ == "PERSON"}
         return {(bare(name).split()[-1], party) for name in people for party in self.parties.of_person(bare(name))[:1]}
 
+    def _counted(self, party: str) -> str:
+        """The party that a person's mentions count for: the president is named in every quarrel, at home and abroad."""
+        wholes = self.parties.wholes(party)
+        return wholes[0] if wholes and self.parties.entries[party].terms else party
+
     def _principals(self) -> list[str]:
         if self.parties.fixed:
             return sorted(self.parties.fixed, key=lambda p: -self.known[p])
         ranked = self.known.most_common()
-        return [party for party, count in ranked if count >= max(2, SHARE * ranked[0][1])] if ranked else []
+        kept = [party for party, count in ranked if count >= max(2, SHARE * ranked[0][1])] if ranked else []
+        workplace = [p for p in kept if UNION_NAME.search(p) or self.employs(p)]
+        if self.topic == "labour" and workplace:
+            return workplace
+        if self.topic == "debt":
+            return [p for p in kept if p not in LENDERS][:1]
+        return self._pair(kept) or kept
+
+    def employs(self, party: str) -> bool:
+        """Whether a known party is a company or another employer, by one of its names."""
+        entry = self.parties.entries.get(party)
+        return entry is not None and any(COMPANY_NAME.search(name) for name in (party, *entry.aliases))
+
+    def _pair(self, kept: Sequence[str]) -> list[str]:
+        """Two parties that the article puts side by side ("Israeli-Palestinian", "X and Y") where somebody mediates."""
+        if len(MEDIATION.findall("\n".join(self.texts.values()))) < 2:
+            return []
+        pairs: Counter[tuple[str, ...]] = Counter()
+        for index, found in self.mentions.items():
+            for left, right in zip(found, found[1:], strict=False):
+                between = self.texts[index][left.start : right.start]
+                if left.party != right.party and BESIDE.search(between) and {left.party, right.party} <= set(kept):
+                    pairs[tuple(sorted((left.party, right.party)))] += 1
+        if not pairs:
+            return []
+        (best, count), total = pairs.most_common(1)[0], sum(pairs.values())
+        return sorted(best, key=lambda p: -self.known[p]) if count >= 2 and count >= BEST * total else []
 
     @property
     def domestic(self) -> bool:
@@ -79,9 +118,12 @@ class Dispute:
         wholes = [w for w in self.parties.wholes(party) if w in principals and self._existed(w)]
         if party in principals:
             outside = [p for p in principals if p not in wholes and not set(self.parties.wholes(p)) & set(wholes)]
-            return wholes[0] if wholes and outside and not self.domestic else party
+            return self.settle(wholes[0]) if wholes and outside and not self.domestic else party
         if wholes:
-            return party if self.domestic and party in ("Republicans", "Democrats") else wholes[0]
+            return party if self.domestic and party in ("Republicans", "Democrats") else self.settle(wholes[0])
+        above = [w for v in self.parties.wholes(party) for w in self.parties.wholes(v) if w in principals and self._existed(w)]
+        if above:
+            return self.settle(above[0])
         return observer if party != observer and len(principals) > 0 else party
 
     def _existed(self, party: str) -> bool:
@@ -127,12 +169,12 @@ class Dispute:
 
 
 def _day(date: str | None, text: str) -> dt.date | None:
-    """The article's day; without one, the last day of the year that stands in its first lines."""
+    """The article's day; without one, the end of the year of a date that stands in its first lines."""
     try:
         return dt.date.fromisoformat((date or "")[:10])
     except ValueError:
-        years = re.findall(r"\b(19[4-9]\d|20\d\d)\b", text[:400])
-        return dt.date(max(map(int, years)), 12, 31) if years else None
+        year = DATELINE.search(text[:400])
+        return dt.date(int(year.group(1)), 12, 31) if year else None
 
 
 def _topic(text: str) -> str | None:

@@ -21,7 +21,7 @@ from pipeline.codebook import default_codebook
 from pipeline.errors import ConfigError, nearest
 
 HERE = Path(__file__).parent
-WORD = re.compile(r"[^\W\d_](?:[\w’'.&-]*\w\.?)?")
+WORD = re.compile(r"[^\W_](?:[\w’'.&-]*\w\.?)?")
 LONGEST = 5  # words of a name
 NO_MEMBER = re.compile(r"^(?:based|born|style|controlled|occupied|wide)$")  # "London-based" says nothing of a side
 Names = Annotated[list[str], BeforeValidator(lambda value: [] if value is None else value)]
@@ -201,7 +201,9 @@ def _joined(entries: Mapping[str, PartyEntry], below: Parties) -> Parties:
         for person, more in entry.persons.items():
             for name in (person, *more):
                 persons.setdefault(skeleton(name), []).append(party)
-            surnames.setdefault(skeleton(person.split()[-1]), {}).setdefault(person, []).append(party)
+            words = person.split()
+            for at in range(1, len(words)):
+                surnames.setdefault(skeleton(" ".join(words[at:])), {}).setdefault(person, []).append(party)
     alone = {s: tuple(dict.fromkeys(p for ps in who.values() for p in ps)) for s, who in surnames.items() if _agree(who)}
     below_alone = {s: p for s, p in below.surnames.items() if s not in surnames}
     return Parties(

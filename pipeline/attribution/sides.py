@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from pipeline.attribution.disputes import Dispute
+from pipeline.attribution.disputes import UNION_NAME, Dispute
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import LEADING
 from pipeline.attribution.parties import known_parties
@@ -11,7 +11,7 @@ from pipeline.codebook import default_codebook
 
 OFFICE = re.compile(
     r"\b(?:minist|president|premier|chancellor|ambassador|secretary|negotiator|spokes|official|envoy|delegat|government|general|"
-    r"commander|deputy|adviser|advisor|diplomat|lawmaker|senator|speaker|king|queen|prince|chief of staff|army|police|aide|administration|"
+    r"commander|deputy|adviser|advisor|lawmaker|senator|speaker|king|queen|prince|chief of staff|army|police|aide|administration|"
     r"rebel|leader|governor|team|camp|authorities|politician|director|chief|head|soldier|parliament)",
     re.IGNORECASE,
 )
@@ -20,7 +20,7 @@ PRIVATE = re.compile(
     r"\b(?:chambers? of commerce|institute|foundation|university|college|think tank|consult\w+|research|trader|traders|dealer|dealers|"
     r"broker|brokers|broking|economist|economists|businessm[ae]n|newspaper|newspapers|daily|tabloid|magazine|news agency|association|federation|"
     r"confederation|firm|securities|fund|charity|shopkeeper|resident|residents|parents?|voters?|polls?|chief executive|CEO|lobby|campaigners?|"
-    r"publications?|analysis|editor|mother|father)\b",
+    r"publications?|analysis|editor|mother|father|diplomats?|diplomatic|world leaders|international community)\b",
     re.IGNORECASE,
 )
 BOTH = re.compile(r"\b(?:both (?:sides|parties|countries|governments|leaders|delegations)|two (?:sides|leaders|countries|Koreas|nations|parties|governments)|"
@@ -32,9 +32,9 @@ EMPLOYER = re.compile(
 LENDER = re.compile(r"\b(?:bank|banks|banker|bankers|banking|creditor|creditors|lender|lenders|bondholders?|advisory committee)\b", re.IGNORECASE)
 SELLER = re.compile(r"\b(?:producer|producers|producing|exporters?|exporting)\b", re.IGNORECASE)
 BUYER = re.compile(r"\b(?:consumer|consumers|consuming|importers?|importing)\b", re.IGNORECASE)
-EXECUTIVE = re.compile(r"\b(?:president|white house|administration|treasury|cabinet|budget director|vice president|secretary)\b", re.IGNORECASE)
-UNIONS = re.compile(r"\b(?:Union|Workers|Brotherhood|Guild|Teamsters|Teachers|Machinists|Steelworkers|Mineworkers|Pilots|Federation of Labou?r)\b")
-COMPANY = re.compile(r"\b(?:Corp|Inc|Ltd|Co|Plc|Group|Motors|Airlines|Public Schools|Board of Education)\b\.?")
+EXECUTIVE = re.compile(r"^(?:vice )?president$|\b(?:white house|administration|treasury|press secretary|budget director|chief of staff)\b", re.IGNORECASE)
+APART = re.compile(r"\bchambers? of commerce\b|\binstitut|\bfoundation\b|\buniversity\b|\bconfederation of\b|\b(?:conference|council|session) (?:chairm|president)|"
+                   r"\b(?:chairman|chairwoman|chair|president) of the (?:[\w-]+ ){0,3}(?:conference|talks|negotiations)\b", re.IGNORECASE)  # fmt: skip
 
 
 def parties_in(text: str) -> list[str]:
@@ -72,7 +72,7 @@ def side_of(kind: str, name: str, roles: Sequence[str], source: str, dispute: Di
     by_topic = _by_topic(kind, name, description, dispute)
     if by_topic:
         return by_topic
-    if is_observer(description):
+    if is_observer(description) or APART.search(description):
         return observer
     parties = _named(kind, name, roles, source, dispute)
     if parties:
@@ -90,6 +90,7 @@ def _person(name: str, description: str, dispute: Dispute) -> str | None:
         return partisan
     known = dispute.parties.of_person(name)
     if known:
+        known = tuple(sorted(known, key=lambda p: not (dispute.domestic and p in ("Republicans", "Democrats"))))
         sides = [dispute.settle(party) for party in known]
         return next((s for s in sides if s != default_codebook().observer), sides[0])
     return dispute.settle(partisan) if partisan else None
@@ -114,20 +115,16 @@ def _by_topic(kind: str, name: str, description: str, dispute: Dispute) -> str |
 
 def _in_labour(name: str, description: str, dispute: Dispute) -> str | None:
     """The union or the employer of a labour dispute, by its name or as the one that the article names most."""
-    unions = [p for p, _ in dispute.known.most_common() if UNIONS.search(p)]
-    employers = [p for p, _ in dispute.known.most_common() if dispute.parties.entries.get(p) and not UNIONS.search(p) and p in COMPANIES]
+    unions = [p for p, _ in dispute.known.most_common() if UNION_NAME.search(p)]
+    employers = [p for p, _ in dispute.known.most_common() if dispute.employs(p)]
     named = [m.party for m in dispute.parties.mentions(f"{description} {name}", dispute.day)]
     for party in named:
         if party in unions or party in employers:
             return party
-    if UNION.search(description) and not EMPLOYER.search(description):
+    ours, theirs = UNION.search(description), EMPLOYER.search(description)
+    if ours and not (theirs and theirs.start() < ours.start()):
         return unions[0] if unions else "unions"
-    if EMPLOYER.search(description) and not UNION.search(description):
-        return employers[0] if employers else "employers"
-    return None
-
-
-COMPANIES = frozenset({"General Motors", "Ford", "Chrysler", "American Motors", "Chicago Public Schools", "National Coal Board"})
+    return (employers[0] if employers else "employers") if theirs else None
 
 
 def _named(kind: str, name: str, roles: Sequence[str], source: str, dispute: Dispute) -> str | None:
@@ -160,6 +157,10 @@ def _unknown(kind: str, name: str, description: str, dispute: Dispute) -> str | 
         alone = dispute.parties.of_surname(name)
         if alone:
             return dispute.settle(alone[0])
+    if kind != "person":
+        owners = [p for word in re.findall(r"[^\W\d_][\w-]+", name) if word[:1].isupper() for p in _of_name(word, dispute)]
+        if owners:
+            return dispute.settle(owners[0])
     local = dispute.party_in(description)
     if local and dispute.counts[local] + dispute.names[local] >= 3:
         return local
@@ -172,3 +173,7 @@ def _unknown(kind: str, name: str, description: str, dispute: Dispute) -> str | 
     if kind in ("organisation", "government"):
         return LEADING.sub("", name)
     return observer if kind in ("group", "unnamed person") else dispute.nearest()
+
+
+def _of_name(word: str, dispute: Dispute) -> tuple[str, ...]:
+    return dispute.parties.of_person(word) or dispute.parties.of_surname(word)
