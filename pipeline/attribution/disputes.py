@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.parse import Parsed
-from pipeline.attribution.parties import Parties, bare, known_parties
+from pipeline.attribution.parties import Mention, Parties, bare, known_parties
 from pipeline.codebook import default_codebook
 
 DEMONYM = re.compile(r"(?:i?[ae]n|ese|ish|ic|i|ers?|[ae]?ns|s)$")
@@ -26,6 +26,7 @@ COMPANY_NAME = re.compile(r"\b(?:Corp|Inc|Ltd|Co|Plc|Motors?|Airlines|Public Sch
 LENDERS = frozenset({"United States", "United Kingdom", "Japan", "West", "Germany", "West Germany", "Switzerland"})
 MEDIATION = re.compile(r"\b(?:mediat\w+|broker\w*|truce|cease-?fire|peace talks|peace process|peace negotiations|shuttle|go-between)\b", re.IGNORECASE)
 BESIDE = re.compile(r"^[\w.’']+(?:-| and (?:the )?)$")
+MEDIATED = 1  # words of mediation that an article has where two others talk
 BEST = 0.5  # of all pairs side by side, the share of the two parties
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 DATELINE = re.compile(rf"\b(?:{MONTH}\.? \d\d?,?|\d\d? {MONTH}) (19[4-9]\d|20\d\d)\b")
@@ -58,6 +59,7 @@ class Dispute:
             self.known[self._counted(party)] += min(5, len(re.findall(rf"\b{re.escape(name)}\b", text)))
         self.known.pop(default_codebook().observer, None)
         self.counts, self.names = _names(parsed)
+        self._count_own_names()
         self.topic = _topic(text)
         self.partisans = {name: {"R": "Republicans", "D": "Democrats"}[letter] for name, letter in PARTISAN.findall(text)}
         self.principals = self._principals()
@@ -67,6 +69,25 @@ class Dispute:
         """The surnames of the known persons that the article names, with their parties."""
         people = {e.text for p in parsed for e in p.doc.ents if e.label_ == "PERSON"}
         return {(bare(name).split()[-1], party) for name in people for party in self.parties.of_person(bare(name))[:1]}
+
+    def _count_own_names(self) -> None:
+        """Count the parties that no list knows: names with an adjective of their own ("Veldria", "Veldrian"), and bodies."""
+        own = {name: name for name, count in self.names.items() if count >= 2 and name not in self.parties.names}
+        own |= {name.split()[-1]: name for name in own if self.counts[name.split()[-1]] > self.names[name]}
+        for word in self.counts:
+            noun = self.noun_for(word)
+            if noun and noun != word and self.counts[noun] >= 2 and not {word, noun} & set(self.parties.names):
+                own |= {word: noun, noun: noun}
+        if not own:
+            return
+        words = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(own, key=len, reverse=True)))})\b")
+        for index, text in self.texts.items():
+            found = [Mention(m.start(), own[m.group()]) for m in words.finditer(text)]
+            taken = {m.start for m in self.mentions[index]}
+            fresh = [m for m in found if m.start not in taken]
+            self.mentions[index] = sorted([*self.mentions[index], *fresh], key=lambda m: m.start)
+            for mention in fresh:
+                self.known[mention.party] += WEIGHT if index < LEAD else 1
 
     def _counted(self, party: str) -> str:
         """The party that a person's mentions count for: the president is named in every quarrel, at home and abroad."""
@@ -92,7 +113,7 @@ class Dispute:
 
     def _pair(self, kept: Sequence[str]) -> list[str]:
         """Two parties that the article puts side by side ("Israeli-Palestinian", "X and Y") where somebody mediates."""
-        if len(MEDIATION.findall("\n".join(self.texts.values()))) < 2:
+        if len(MEDIATION.findall("\n".join(self.texts.values()))) < MEDIATED:
             return []
         pairs: Counter[tuple[str, ...]] = Counter()
         for index, found in self.mentions.items():
@@ -103,7 +124,8 @@ class Dispute:
         if not pairs:
             return []
         (best, count), total = pairs.most_common(1)[0], sum(pairs.values())
-        return sorted(best, key=lambda p: -self.known[p]) if count >= 2 and count >= BEST * total else []
+        clear = count >= 2 and count >= BEST * total and kept[0] in best
+        return sorted(best, key=lambda p: -self.known[p]) if clear else []
 
     @property
     def domestic(self) -> bool:

@@ -65,7 +65,7 @@ def side_of(kind: str, name: str, roles: Sequence[str], source: str, dispute: Di
         person = _person(name, description, dispute)
         if person:
             return person
-    if kind == "group" and BOTH.search(source):
+    if kind in ("group", "organisation") and BOTH.search(source):
         pair = _pair(dispute)
         if pair:
             return pair
@@ -74,7 +74,8 @@ def side_of(kind: str, name: str, roles: Sequence[str], source: str, dispute: Di
         return by_topic
     if is_observer(description) or APART.search(description):
         return observer
-    parties = _named(kind, name, roles, source, dispute)
+    owner = _owner(name, dispute) if kind != "person" and dispute.domestic else None
+    parties = owner or _named(kind, name, roles, source, dispute)
     if parties:
         return parties
     if PRIVATE.search(description):
@@ -158,16 +159,20 @@ def _unknown(kind: str, name: str, description: str, dispute: Dispute) -> str | 
         if alone:
             return dispute.settle(alone[0])
     if kind != "person":
-        owners = [p for word in re.findall(r"[^\W\d_][\w-]+", name) if word[:1].isupper() for p in _of_name(word, dispute)]
-        if owners:
-            return dispute.settle(owners[0])
+        owner = _owner(name, dispute)
+        if owner:
+            return owner
     local = dispute.party_in(description)
     if local and dispute.counts[local] + dispute.names[local] >= 3:
         return local
     if dispute.domestic and EXECUTIVE.search(description):
         return dispute.parties.incumbent("United States", dispute.day)
+    if re.search(r"\badministration\b", description, re.IGNORECASE) and "United States" in dispute.principals:
+        return "United States"
     if OFFICE.search(description):
         return dispute.nearest()
+    if kind == "person" and description:
+        return observer
     if kind in ("organisation", "government") and dispute.known and dispute.principals:
         return observer
     if kind in ("organisation", "government"):
@@ -175,5 +180,8 @@ def _unknown(kind: str, name: str, description: str, dispute: Dispute) -> str | 
     return observer if kind in ("group", "unnamed person") else dispute.nearest()
 
 
-def _of_name(word: str, dispute: Dispute) -> tuple[str, ...]:
-    return dispute.parties.of_person(word) or dispute.parties.of_surname(word)
+def _owner(name: str, dispute: Dispute) -> str | None:
+    """The side of a known person whose office or plan a body's name gives ("Drunic's office")."""
+    words = [w for w in re.findall(r"[^\W\d_][\w-]+", name) if w[:1].isupper()]
+    owners = [p for w in words for p in dispute.parties.of_person(w) or dispute.parties.of_surname(w)]
+    return dispute.settle(owners[0]) if owners else None
