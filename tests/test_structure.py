@@ -15,7 +15,8 @@ PACKAGE = ROOT / "pipeline"
 # Data flows down this list; a module imports only what stands above it (docs/architecture.md).
 FLOW = [
     "errors", "files", "records", "codebook", "config", "articles", "statements",
-    "attribution.lexicon", "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.grammar",
+    "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon", "attribution.paragraphs",
+    "attribution.quotations", "attribution.parse", "attribution.disputes", "attribution.grammar",
     "attribution.cues", "attribution.names", "attribution.sides", "attribution.speakers", "attribution.sentences",
     "attribution.linking", "attribution",
     "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "checkpoints",

@@ -17,14 +17,23 @@ LEAD = 2  # paragraphs that say what the article is about
 WEIGHT = 3  # of a name in the lead
 SHARE = 0.2  # of the commonest party's mentions that another party of the talks has
 TOPICS = {
-    "goods": re.compile(r"\b(?:(producer|producing|export(?:er|ing))|(consumer|consuming|import(?:er|ing)))s?\b", re.IGNORECASE),
+    "goods": re.compile(
+        r"\b(?:(producer|producing|export(?:er|ing))|(consumer|consuming|import(?:er|ing)))s?\b", re.IGNORECASE
+    ),
     "debt": re.compile(r"\b(?:(debts?|reschedul\w+|loans?|interest)|(bank\w*|creditors?|lenders?))\b", re.IGNORECASE),
-    "labour": re.compile(r"\b(?:(union|unions|local \d+|picket\w*)|(strike\w*|lockout|contract|layoffs?|wages?|workers))\b", re.IGNORECASE),
+    "labour": re.compile(
+        r"\b(?:(union|unions|local \d+|picket\w*)|(strike\w*|lockout|contract|layoffs?|wages?|workers))\b", re.IGNORECASE
+    ),
 }
-UNION_NAME = re.compile(r"\b(?:Union|Workers|Brotherhood|Guild|Teamsters|Teachers|Machinists|Steelworkers|Mineworkers|Pilots|IG Metall|SAG-AFTRA)\b")
+UNION_NAME = re.compile(
+    r"\b(?:Union|Workers|Brotherhood|Guild|Teamsters|Teachers|Machinists|Steelworkers|Mineworkers|Pilots|IG Metall|SAG-AFTRA)\b"
+)
 COMPANY_NAME = re.compile(r"\b(?:Corp|Inc|Ltd|Co|Plc|Motors?|Airlines|Public Schools|Board of Education|Coal)\b")
 LENDERS = frozenset({"United States", "United Kingdom", "Japan", "West", "Germany", "West Germany", "Switzerland"})
-MEDIATION = re.compile(r"\b(?:mediat\w+|broker\w*|truce|cease-?fire|peace talks|peace process|peace negotiations|shuttle|go-between)\b", re.IGNORECASE)
+MEDIATION = re.compile(
+    r"\b(?:mediat\w+|broker\w*|truce|cease-?fire|peace talks|peace process|peace negotiations|shuttle|go-between)\b",
+    re.IGNORECASE,
+)
 BESIDE = re.compile(r"^[\w.’']+(?:-| and (?:the )?)$")
 MEDIATED = 1  # words of mediation that an article has where two others talk
 BEST = 0.5  # of all pairs side by side, the share of the two parties
@@ -146,11 +155,13 @@ class Dispute:
         above = [w for v in self.parties.wholes(party) for w in self.parties.wholes(v) if w in principals and self._existed(w)]
         if above:
             return self.settle(above[0])
-        return observer if party != observer and len(principals) > 0 else party
+        return observer if principals else party
 
     def _existed(self, party: str) -> bool:
         entry = self.parties.entries[party]
-        return self.day is None or ((entry.since is None or entry.since <= self.day) and (entry.until is None or self.day <= entry.until))
+        return self.day is None or (
+            (entry.since is None or entry.since <= self.day) and (entry.until is None or self.day <= entry.until)
+        )
 
     def nearest(self) -> str | None:
         """The party named last before the source, in its paragraph or the one before."""
@@ -218,9 +229,20 @@ def _names(parsed: Sequence[Parsed]) -> tuple[Counter[str], Counter[str]]:
     for token in (t for p in parsed for t in p.doc):
         adjective = token.pos_ == "ADJ" and not token.is_sent_start
         named = token.ent_type_ in ("GPE", "NORP", "LOC", "ORG") or token.pos_ == "PROPN" or adjective
-        if named and token.text[:1].isupper() and len(token.text) > 3 and token.text not in people and token.ent_type_ not in ("DATE", "TIME"):
+        if (
+            named
+            and token.text[:1].isupper()
+            and len(token.text) > 3
+            and token.text not in people
+            and token.ent_type_ not in ("DATE", "TIME")
+        ):
             words[bare(token.text)] += 1
             after = token.nbor() if token.i + 1 < len(token.doc) else None
-            if after is not None and after.text[:1].isupper() and after.lower_ in lexicon().bodies and token.lower_ not in common:
+            if (
+                after is not None
+                and after.text[:1].isupper()
+                and after.lower_ in lexicon().bodies
+                and token.lower_ not in common
+            ):
                 names[f"{bare(token.text)} {bare(after.text)}"] += 1
     return words, names

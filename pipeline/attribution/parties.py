@@ -80,7 +80,7 @@ class Parties:
             at += taken
 
     def _party(self, name: str, day: dt.date | None) -> str | None:
-        for form in (name, bare(name), bare(name).rstrip(".")):
+        for form in (name, bare(name), bare(name).rstrip("."), name[:1].lower() + bare(name)[1:]):
             known = self.names.get(form)
             if known:
                 return next((p for p in known if self._existed(p, day)), known[0])

@@ -24,15 +24,25 @@ PRIVATE = re.compile(
     re.IGNORECASE,
 )
 BOTH = re.compile(r"\b(?:both (?:sides|parties|countries|governments|leaders|delegations)|two (?:sides|leaders|countries|Koreas|nations|parties|governments)|"
-                  r"each side|the pair|either side|all sides|neither side|the parties|negotiators|Koreas)\b")  # fmt: skip
-UNION = re.compile(r"\b(?:union|unions|unionists?|teachers?|workers?|strikers?|picket\w*|local|locals?|steward|members?|bargainers?|drivers|pilots|players|nurses|miners|dockers)\b", re.IGNORECASE)
-EMPLOYER = re.compile(
-    r"\b(?:compan\w+|managements?|employers?|board|district|school system|operators?|owners|plant|division|airline|carmaker|automaker|factory)\b", re.IGNORECASE
+                  r"each side|the pair|either side|all sides|neither side|the parties|negotiators|Koreas)\b", re.IGNORECASE)  # fmt: skip
+UNION = re.compile(
+    r"\b(?:union|unions|unionists?|teachers?|workers?|strikers?|picket\w*|local|locals?|steward|members?|bargainers?|drivers|pilots|players|nurses|miners|dockers)\b",
+    re.IGNORECASE,
 )
-LENDER = re.compile(r"\b(?:bank|banks|banker|bankers|banking|creditor|creditors|lender|lenders|bondholders?|advisory committee)\b", re.IGNORECASE)
+EMPLOYER = re.compile(
+    r"\b(?:compan\w+|managements?|employers?|board|district|school system|operators?|owners|plant|division|airline|carmaker|automaker|factory)\b",
+    re.IGNORECASE,
+)
+LENDER = re.compile(
+    r"\b(?:bank|banks|banker|bankers|banking|creditor|creditors|lender|lenders|bondholders?|advisory committee)\b",
+    re.IGNORECASE,
+)
 SELLER = re.compile(r"\b(?:producer|producers|producing|exporters?|exporting)\b", re.IGNORECASE)
 BUYER = re.compile(r"\b(?:consumer|consumers|consuming|importers?|importing)\b", re.IGNORECASE)
-EXECUTIVE = re.compile(r"^(?:vice )?president$|\b(?:white house|administration|treasury|press secretary|budget director|chief of staff)\b", re.IGNORECASE)
+EXECUTIVE = re.compile(
+    r"^(?:vice )?president$|\b(?:white house|administration|treasury|press secretary|budget director|chief of staff)\b",
+    re.IGNORECASE,
+)
 APART = re.compile(r"\bchambers? of commerce\b|\binstitut|\bfoundation\b|\buniversity\b|\bconfederation of\b|\b(?:conference|council|session) (?:chairm|president)|"
                    r"\b(?:chairman|chairwoman|chair|president) of the (?:[\w-]+ ){0,3}(?:conference|talks|negotiations)\b", re.IGNORECASE)  # fmt: skip
 
@@ -98,18 +108,24 @@ def _person(name: str, description: str, dispute: Dispute) -> str | None:
 
 
 def _pair(dispute: Dispute) -> str | None:
-    if dispute.topic == "goods":
+    if dispute.topic == "goods" and not dispute.parties.fixed:
         return "producers; consumers"
-    if dispute.domestic:
+    if dispute.domestic and not dispute.parties.fixed:
         return "Republicans; Democrats"
     return "; ".join(dispute.principals[:2]) if len(dispute.principals) > 1 else None
 
 
 def _by_topic(kind: str, name: str, description: str, dispute: Dispute) -> str | None:
+    if dispute.parties.fixed:
+        return None
     if dispute.topic == "goods":
         sides = [side for side, words in (("producers", SELLER), ("consumers", BUYER)) if words.search(f"{description} {name}")]
         return "; ".join(sides) or ("producers; consumers" if re.search(r"\bdelegates\b", description, re.IGNORECASE) else None)
-    if dispute.topic == "debt" and LENDER.search(description) and not re.search(r"central bank|world bank", description, re.IGNORECASE):
+    if (
+        dispute.topic == "debt"
+        and LENDER.search(description)
+        and not re.search(r"central bank|world bank", description, re.IGNORECASE)
+    ):
         return "creditor banks"
     return _in_labour(name, description, dispute) if dispute.topic == "labour" else None
 
@@ -164,7 +180,7 @@ def _unknown(kind: str, name: str, description: str, dispute: Dispute) -> str | 
             return owner
     local = dispute.party_in(description)
     if local and dispute.counts[local] + dispute.names[local] >= 3:
-        return local
+        return observer if dispute.parties.fixed else local
     if dispute.domestic and EXECUTIVE.search(description):
         return dispute.parties.incumbent("United States", dispute.day)
     if re.search(r"\badministration\b", description, re.IGNORECASE) and "United States" in dispute.principals:

@@ -25,6 +25,7 @@ from pipeline.attribution.parse import Parsed
 from pipeline.attribution.disputes import Dispute, Place
 from pipeline.attribution.parties import Parties
 from pipeline.attribution.sides import parties_in, side_of
+from pipeline.attribution.spelling import skeleton
 
 PERSONAL = {"he", "she", "him", "her", "his", "hers", "himself", "herself"}
 PLURAL = {"they", "them", "their", "theirs", "it", "its", "themselves", "itself"}
@@ -148,6 +149,9 @@ class Cast:
         if len(tokens) == 1 and tokens[0].lower_ in PRONOUNS:
             return self._pronoun(tokens[0], paragraph)
         text = core_of(tokens)
+        fixed = self.places.parties.canonical.get(skeleton(text))
+        if fixed:
+            return self._as_speaker(next((p for p in self._all() if self._canonical(p) == fixed), Person(fixed)))
         heads = joined_heads(tokens)
         if len(heads) > 1:
             return self._joint(tokens, heads, text)
@@ -156,7 +160,14 @@ class Cast:
 
     def _as_speaker(self, person: Person, source: str = "") -> Speaker:
         side = side_of("person", person.name, person.roles, source, self.places)
-        return Speaker(person.name, "person", person.role, side, person)
+        return Speaker(self._canonical(person), "person", person.role, side, person)
+
+    def _all(self) -> list[Person]:
+        return [person for known in self.persons.values() for person in known]
+
+    def _canonical(self, person: Person) -> str:
+        """The name that a corpus's own file gives a person, or else the article's."""
+        return self.places.parties.canonical.get(skeleton(person.name), person.name)
 
     def _joint(self, tokens: Sequence[Any], heads: Sequence[Any], text: str) -> Speaker:
         """Two sources of one cue: one statement with two speakers."""
