@@ -62,7 +62,7 @@ def test_the_parties_are_those_that_the_article_names_most(text: str, side: str)
 
 def test_banks_are_a_party_to_talks_on_debt() -> None:
     lead = (
-        "Peru asked its creditor banks to reschedule its debt. The banks want interest on old loans first, and no new loans follow. "
+        "Peru asked its creditor banks to reschedule its debt. The banks want interest on old loans. No new loans follow. "
         "The debt is old, and the bank committee is divided over the interest.\n\n"
     )
     assert sides(lead + "Bankers said that the offer was late.")[-1][1] == "creditor banks"
@@ -95,9 +95,12 @@ def test_a_corpus_has_its_own_parties(own: Path) -> None:
         "Mira Tolvan said that both were tired. A Canadian minister said that it was late. The Council rejected the plan."
     )
     assert sides(text, own) == [
-        ("Ada Brunn", "Veldria"), ("Sergei Odrin", "Orlan Council"), ("Mira Tolvan", "observer"), ("A Canadian minister", "observer"),
+        ("Ada Brunn", "Veldria"),
+        ("Sergei Odrin", "Orlan Council"),
+        ("Mira Tolvan", "observer"),
+        ("A Canadian minister", "observer"),
         ("The Council", "Orlan Council"),
-    ]  # fmt: skip
+    ]
 
 
 def test_an_alias_of_a_person_may_be_an_office(own: Path) -> None:
@@ -142,7 +145,8 @@ def test_embedded_parties_have_no_member_that_is_unknown() -> None:
 @pytest.mark.parametrize(
     "spellings",
     [
-        ["Sergei", "Sergey"], ["Zelensky", "Zelenskiy", "Zelenskyy"], ["Mohammed", "Muhammad", "Mohamed"], ["Gaddafi", "Qadhafi", "Gadhafi"],
+        ["Sergei", "Sergey"], ["Zelensky", "Zelenskiy", "Zelenskyy"], ["Mohammed", "Muhammad", "Mohamed"],
+        ["Gaddafi", "Qadhafi", "Gadhafi"],
         ["al-Odrin", "Odrin"], ["José", "Jose"], ["Dmitri", "Dmitry"],
     ],
 )  # fmt: skip
@@ -153,7 +157,10 @@ def test_spellings_of_one_name(spellings: list[str]) -> None:
 @pytest.mark.parametrize(
     ("names", "merged"),
     [
-        ({"Sergei Odrin": 3, "Sergey Odrin": 1, "Odrin": 2, "S. Odrin": 1}, {"Sergey Odrin": "Sergei Odrin", "Odrin": "Sergei Odrin", "S. Odrin": "Sergei Odrin"}),
+        (
+            {"Sergei Odrin": 3, "Sergey Odrin": 1, "Odrin": 2, "S. Odrin": 1},
+            dict.fromkeys(["Sergey Odrin", "Odrin", "S. Odrin"], "Sergei Odrin"),
+        ),
         ({"Ada Brunn": 2, "Ada K. Brunn": 1}, {"Ada K. Brunn": "Ada Brunn"}),
         ({"Pavel Drunic": 2, "Milan Drunic": 1, "Drunic": 5}, {}),  # brothers: the surname alone is neither
         ({"Pavel Drunic": 2, "Milan Drunic": 1, "P. Drunic": 5}, {"P. Drunic": "Pavel Drunic"}),
@@ -180,7 +187,7 @@ def test_a_run_has_one_name_a_person(tmp_path: Path, own: Path, parley: Callable
     texts = [
         "Sergey Odrin said no.",
         "Sergei Odrin said that it was late. Sergei Odrin rejected it.",
-        "Odrin and Ada Brunn said no.",
+        "Mr. Odrin rejected the plan. Ada Brunn said that it was late.",
     ]
     (tmp_path / "in").mkdir()
     for number, text in enumerate(texts):

@@ -24,8 +24,8 @@ class _Parts:
 def canonical_names(counts: Mapping[str, int], fixed: Mapping[str, str]) -> dict[str, str]:
     """The names of persons that another name stands for: variant → the one name for that person.
 
-    Spellings of one name are one person, so is a name with its middle initial left out, initials for a first name, and a surname alone,
-    as long as only one person fits: who fits two stays as it is.
+    Spellings of one name are one person, so is a name with its middle initial left out, with initials for the first name, and a
+    surname alone, as long as only one person fits: what fits two stays as it is.
 
     Args:
         counts: every name of a person in the run, with how often it occurs.
@@ -67,7 +67,7 @@ def _is_initial(name: str) -> bool:
 
 
 def _persons(names: Iterable[str]) -> list[list[str]]:
-    """The full names by person: one key is one person, unless two middle initials in it say that they are two (father and son)."""
+    """The full names by person: one key is one person, unless two middle initials in it say that they are two."""
     by_key: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_key[_parts(name).key].append(name)

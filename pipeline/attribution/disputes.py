@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.parse import Parsed
@@ -85,7 +86,12 @@ class Dispute:
         own |= {name.split()[-1]: name for name in own if self.counts[name.split()[-1]] > self.names[name]}
         for word in self.counts:
             noun = self.noun_for(word)
-            if noun and noun != word and self.counts[noun] >= 2 and not {word, noun} & set(self.parties.names):
+            if (
+                noun
+                and noun != word
+                and self.counts[noun] + self.counts[word] >= 3
+                and not {word, noun} & set(self.parties.names)
+            ):
                 own |= {word: noun, noun: noun}
         if not own:
             return
@@ -126,7 +132,7 @@ class Dispute:
             return []
         pairs: Counter[tuple[str, ...]] = Counter()
         for index, found in self.mentions.items():
-            for left, right in zip(found, found[1:], strict=False):
+            for left, right in pairwise(found):
                 between = self.texts[index][left.start : right.start]
                 if left.party != right.party and BESIDE.search(between) and {left.party, right.party} <= set(kept):
                     pairs[tuple(sorted((left.party, right.party)))] += 1
@@ -189,7 +195,7 @@ class Dispute:
         return word
 
     def party_in(self, description: str) -> str | None:
-        """The name in a description of an office ("Veldrian foreign minister") that the article uses most, as a party's name."""
+        """The name in a description of an office ("Veldrian foreign minister") that the article uses most, as a party."""
         common = lexicon().titles | lexicon().people | lexicon().bodies | lexicon().governments
         words = [bare(w) for w in NAME.findall(description)]
         whole = max((n for n in self.names if n in description), key=lambda n: self.names[n], default=None)

@@ -9,42 +9,55 @@ from pipeline.attribution.names import LEADING
 from pipeline.attribution.parties import known_parties
 from pipeline.codebook import default_codebook
 
-OFFICE = re.compile(
-    r"\b(?:minist|president|premier|chancellor|ambassador|secretary|negotiator|spokes|official|envoy|delegat|government|general|"
-    r"commander|deputy|adviser|advisor|lawmaker|senator|speaker|king|queen|prince|chief of staff|army|police|aide|administration|"
-    r"rebel|leader|governor|team|camp|authorities|politician|director|chief|head|soldier|parliament)",
-    re.IGNORECASE,
-)
-FORMER = re.compile(r"\b(?:former|ex-|retired|onetime|one-time|predecessor)\b", re.IGNORECASE)
-PRIVATE = re.compile(
-    r"\b(?:chambers? of commerce|institute|foundation|university|college|think tank|consult\w+|research|trader|traders|dealer|dealers|"
-    r"broker|brokers|broking|economist|economists|businessm[ae]n|newspaper|newspapers|daily|tabloid|magazine|news agency|association|federation|"
-    r"confederation|firm|securities|fund|charity|shopkeeper|resident|residents|parents?|voters?|polls?|chief executive|CEO|lobby|campaigners?|"
-    r"publications?|analysis|editor|mother|father|diplomats?|diplomatic|world leaders|international community)\b",
-    re.IGNORECASE,
-)
-BOTH = re.compile(r"\b(?:both (?:sides|parties|countries|governments|leaders|delegations)|two (?:sides|leaders|countries|Koreas|nations|parties|governments)|"
-                  r"each side|the pair|either side|all sides|neither side|the parties|negotiators|Koreas)\b", re.IGNORECASE)  # fmt: skip
-UNION = re.compile(
-    r"\b(?:union|unions|unionists?|teachers?|workers?|strikers?|picket\w*|local|locals?|steward|members?|bargainers?|drivers|pilots|players|nurses|miners|dockers)\b",
-    re.IGNORECASE,
-)
-EMPLOYER = re.compile(
-    r"\b(?:compan\w+|managements?|employers?|board|district|school system|operators?|owners|plant|division|airline|carmaker|automaker|factory)\b",
-    re.IGNORECASE,
-)
-LENDER = re.compile(
-    r"\b(?:bank|banks|banker|bankers|banking|creditor|creditors|lender|lenders|bondholders?|advisory committee)\b",
-    re.IGNORECASE,
-)
-SELLER = re.compile(r"\b(?:producer|producers|producing|exporters?|exporting)\b", re.IGNORECASE)
-BUYER = re.compile(r"\b(?:consumer|consumers|consuming|importers?|importing)\b", re.IGNORECASE)
+
+def _any(*words: str, end: str = r"\b") -> re.Pattern[str]:
+    """Any of some words or beginnings of words, in either case."""
+    return re.compile(rf"\b(?:{'|'.join(words)}){end}", re.IGNORECASE)
+
+
+OFFICE = _any(
+    "minist", "president", "premier", "chancellor", "ambassador", "secretary", "negotiator", "spokes", "official", "envoy",
+    "delegat", "government", "general", "commander", "deputy", "advis[eo]r", "lawmaker", "senator", "speaker", "king", "queen",
+    "prince", "chief", "army", "police", "aide", "administration", "rebel", "leader", "governor", "team", "camp", "authorities",
+    "politician", "director", "head", "soldier", "parliament", end="",
+)  # fmt: skip
+FORMER = _any("former", "ex-", "retired", "onetime", "one-time", "predecessor", end="")
+PRIVATE = _any(
+    "chambers? of commerce", "institute", "foundation", "university", "college", "think tank", r"consult\w+", "research",
+    "traders?", "dealers?", "brokers?", "broking", "economists?", "businessm[ae]n", "newspapers?", "daily", "tabloid",
+    "magazine", "news agency", "association", "federation", "confederation", "firm", "securities", "fund", "charity",
+    "shopkeeper", "residents?", "parents?", "voters?", "polls?", "chief executive", "CEO", "lobby", "campaigners?",
+    "publications?", "analysis", "editor", "mother", "father", "diplomats?", "diplomatic", "world leaders",
+    "international community",
+)  # fmt: skip
+APART = _any(
+    "chambers? of commerce", r"institut\w+", "foundation", "university", "confederation of",
+    "(?:conference|council|session) (?:chairm[ae]n|president)",
+    r"(?:chairman|chairwoman|chair|president) of the (?:[\w-]+ ){0,3}(?:conference|talks|negotiations)",
+)  # fmt: skip
+BOTH = _any(
+    "both (?:sides|parties|countries|governments|leaders|delegations)", "each side", "the pair", "either side", "all sides",
+    "two (?:sides|leaders|countries|Koreas|nations|parties|governments)", "neither side", "the parties", "negotiators",
+    "Koreas",
+)  # fmt: skip
+UNION = _any(
+    "unions?", "unionists?", "teachers?", "workers?", "strikers?", r"picket\w*", "locals?", "steward", "members?",
+    "bargainers?", "drivers", "pilots", "players", "nurses", "miners", "dockers",
+)  # fmt: skip
+EMPLOYER = _any(
+    r"compan\w+", "managements?", "employers?", "board", "district", "school system", "operators?", "owners", "plant",
+    "division", "airline", "carmaker", "automaker", "factory",
+)  # fmt: skip
+LENDER = _any("banks?", "bankers?", "banking", "creditors?", "lenders?", "bondholders?", "advisory committee")
+NO_LENDER = _any("central bank", "world bank")
+SELLER = _any("producers?", "producing", "exporters?", "exporting")
+BUYER = _any("consumers?", "consuming", "importers?", "importing")
+DELEGATES = _any("delegates")
+ADMINISTRATION = _any("administration")
 EXECUTIVE = re.compile(
     r"^(?:vice )?president$|\b(?:white house|administration|treasury|press secretary|budget director|chief of staff)\b",
     re.IGNORECASE,
 )
-APART = re.compile(r"\bchambers? of commerce\b|\binstitut|\bfoundation\b|\buniversity\b|\bconfederation of\b|\b(?:conference|council|session) (?:chairm|president)|"
-                   r"\b(?:chairman|chairwoman|chair|president) of the (?:[\w-]+ ){0,3}(?:conference|talks|negotiations)\b", re.IGNORECASE)  # fmt: skip
 
 
 def parties_in(text: str) -> list[str]:
@@ -62,8 +75,8 @@ def is_observer(description: str) -> bool:
 def side_of(kind: str, name: str, roles: Sequence[str], source: str, dispute: Dispute) -> str | None:
     """The side of a speaker: a party's name, "observer", or None where no rule knows.
 
-    In order: a known person's party; an observer's word; the words of the quarrel (producers, banks, the union); a known party in the
-    role, the source or the name; a name of the article's own; for an office whose it is not said, the party named last.
+    In order: a known person's party; the words of the quarrel (producers, banks, the union); an observer's word; a known party
+    in the role, the source or the name; a name of the article's own; for an office of no named party, the party named last.
 
     Args:
         roles: every role that the article gives.
@@ -120,12 +133,8 @@ def _by_topic(kind: str, name: str, description: str, dispute: Dispute) -> str |
         return None
     if dispute.topic == "goods":
         sides = [side for side, words in (("producers", SELLER), ("consumers", BUYER)) if words.search(f"{description} {name}")]
-        return "; ".join(sides) or ("producers; consumers" if re.search(r"\bdelegates\b", description, re.IGNORECASE) else None)
-    if (
-        dispute.topic == "debt"
-        and LENDER.search(description)
-        and not re.search(r"central bank|world bank", description, re.IGNORECASE)
-    ):
+        return "; ".join(sides) or ("producers; consumers" if DELEGATES.search(description) else None)
+    if dispute.topic == "debt" and LENDER.search(description) and not NO_LENDER.search(description):
         return "creditor banks"
     return _in_labour(name, description, dispute) if dispute.topic == "labour" else None
 
@@ -179,11 +188,11 @@ def _unknown(kind: str, name: str, description: str, dispute: Dispute) -> str | 
         if owner:
             return owner
     local = dispute.party_in(description)
-    if local and dispute.counts[local] + dispute.names[local] >= 3:
+    if local and (local in dispute.known or dispute.counts[local] + dispute.names[local] >= 3):
         return observer if dispute.parties.fixed else local
     if dispute.domestic and EXECUTIVE.search(description):
         return dispute.parties.incumbent("United States", dispute.day)
-    if re.search(r"\badministration\b", description, re.IGNORECASE) and "United States" in dispute.principals:
+    if ADMINISTRATION.search(description) and "United States" in dispute.principals:
         return "United States"
     if OFFICE.search(description):
         return dispute.nearest()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.attribution.disputes import Dispute, Place
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import (
     LEADING,
@@ -22,7 +23,6 @@ from pipeline.attribution.names import (
     same_name,
 )
 from pipeline.attribution.parse import Parsed
-from pipeline.attribution.disputes import Dispute, Place
 from pipeline.attribution.parties import Parties
 from pipeline.attribution.sides import parties_in, side_of
 from pipeline.attribution.spelling import skeleton
