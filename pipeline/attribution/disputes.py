@@ -16,7 +16,7 @@ DEMONYM = re.compile(r"(?:i?[ae]n|ese|ish|ic|i|ers?|[ae]?ns|s)$")
 NAME = re.compile(r"[^\W\d_][\w’'-]*")
 LEAD = 2  # paragraphs that say what the article is about
 WEIGHT = 3  # of a name in the lead
-SHARE = 0.2  # of the commonest party's mentions that another party of the talks has
+SHARE = 0.15  # of the commonest party's mentions that another party of the talks has
 TOPICS = {
     "goods": re.compile(
         r"\b(?:(producer|producing|export(?:er|ing))|(consumer|consuming|import(?:er|ing)))s?\b", re.IGNORECASE
@@ -36,7 +36,7 @@ MEDIATION = re.compile(
     re.IGNORECASE,
 )
 BESIDE = re.compile(r"^[\w.’']+(?:-| and (?:the )?)$")
-MEDIATED = 1  # words of mediation that an article has where two others talk
+MEDIATED = 2  # words of mediation that an article has where two others talk
 BEST = 0.5  # of all pairs side by side, the share of the two parties
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 DATELINE = re.compile(rf"\b(?:{MONTH}\.? \d\d?,?|\d\d? {MONTH}) (19[4-9]\d|20\d\d)\b")
