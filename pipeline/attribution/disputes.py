@@ -17,6 +17,25 @@ NAME = re.compile(r"[^\W\d_][\w’'-]*")
 LEAD = 2  # paragraphs that say what the article is about
 WEIGHT = 3  # of a name in the lead
 SHARE = 0.15  # of the commonest party's mentions that another party of the talks has
+CAMPS = frozenset(
+    {
+        "alliance",
+        "league",
+        "union",
+        "movement",
+        "front",
+        "fund",
+        "guild",
+        "group",
+        "brotherhood",
+        "council",
+        "federation",
+        "coalition",
+    }
+    | {"congress", "party", "bloc", "forum"}
+)
+HELD = "(?:minister|president|premier|ambassador|envoy|negotiator|delegation|government|army|spokesman|spokeswoman|parliament)"
+HOLDER = re.compile(rf"\b([A-Z][\w-]+)['’]s? (?:\w+ ){{0,2}}{HELD}\b|\b{HELD} of ([A-Z][\w-]+)")
 TOPICS = {
     "goods": re.compile(
         r"\b(?:(producer|producing|export(?:er|ing))|(consumer|consuming|import(?:er|ing)))s?\b", re.IGNORECASE
@@ -83,6 +102,10 @@ class Dispute:
     def _count_own_names(self) -> None:
         """Count the parties that no list knows: names with an adjective of their own ("Veldria", "Veldrian"), and bodies."""
         own = {name: name for name, count in self.names.items() if count >= 2 and name not in self.parties.names}
+        holders = {a or b for a, b in HOLDER.findall("\n".join(self.texts.values()))}
+        own |= {
+            n: n for n in holders if self.counts[n] >= 3 and n not in self.parties.names and n.lower() not in lexicon().titles
+        }
         own |= {name.split()[-1]: name for name in own if self.counts[name.split()[-1]] > self.names[name]}
         for word in self.counts:
             noun = self.noun_for(word)
@@ -146,7 +169,8 @@ class Dispute:
     def domestic(self) -> bool:
         """Whether the parties quarrel inside the United States: its two parties are named oftener than any other nation."""
         inner = self.known["Republicans"] + self.known["Democrats"]
-        foreign = sum(n for party, n in self.known.items() if party not in ("United States", "Republicans", "Democrats"))
+        inside = ("United States", "Republicans", "Democrats")
+        foreign = sum(n for party, n in self.known.items() if party not in inside and party in self.parties.names)
         return inner >= 3 and inner > foreign
 
     def settle(self, party: str) -> str:
@@ -161,6 +185,9 @@ class Dispute:
         above = [w for v in self.parties.wholes(party) for w in self.parties.wholes(v) if w in principals and self._existed(w)]
         if above:
             return self.settle(above[0])
+        entry = self.parties.entries.get(party)
+        if entry is not None and set(entry.members) & set(principals):
+            return party
         return observer if principals else party
 
     def _existed(self, party: str) -> bool:
@@ -223,7 +250,7 @@ def _topic(text: str) -> str | None:
         found = [m.groups() for m in words.finditer(text)]
         pairs[topic] = min(sum(bool(left) for left, _ in found), sum(bool(right) for _, right in found))
     best = max(pairs, key=lambda topic: pairs[topic])
-    return best if pairs[best] >= 2 + len(text) // 2500 else None
+    return best if pairs[best] >= 2 + (len(text) // 2500 if best != "goods" else 0) else None
 
 
 def _names(parsed: Sequence[Parsed]) -> tuple[Counter[str], Counter[str]]:
@@ -244,11 +271,6 @@ def _names(parsed: Sequence[Parsed]) -> tuple[Counter[str], Counter[str]]:
         ):
             words[bare(token.text)] += 1
             after = token.nbor() if token.i + 1 < len(token.doc) else None
-            if (
-                after is not None
-                and after.text[:1].isupper()
-                and after.lower_ in lexicon().bodies
-                and token.lower_ not in common
-            ):
+            if after is not None and after.text[:1].isupper() and after.lower_ in CAMPS and token.lower_ not in common:
                 names[f"{bare(token.text)} {bare(after.text)}"] += 1
     return words, names
