@@ -81,6 +81,7 @@ def test_at_home_the_two_parties_abroad_the_nation() -> None:
     abroad = "The United States and Iran met. Iran rejected the plan of the United States, and U.S. envoys left Iran.\n\n"
     speaker = "Pavel Drunic, a Republican senator, said that the plan was dead."
     assert sides(home + speaker)[-1][1] == "Republicans"
+    assert sides(home + "The White House said that it was late.", date="2014-02-01")[-1][1] == "Democrats"
     assert sides(abroad + speaker)[-1][1] == "United States"
 
 

@@ -84,7 +84,8 @@ class Dispute:
         for index, found in self.mentions.items():
             for mention in found:
                 self.known[mention.party] += WEIGHT if index < LEAD else 1
-        for name, party in self._persons(parsed):
+        self.people = self._persons(parsed)
+        for name, party in self.people.items():
             self.known[self._counted(party)] += min(5, len(re.findall(rf"\b{re.escape(name)}\b", text)))
         self.known.pop(default_codebook().observer, None)
         self.counts, self.names = _names(parsed)
@@ -94,10 +95,10 @@ class Dispute:
         self.principals = self._principals()
         self.here = Place()
 
-    def _persons(self, parsed: Sequence[Parsed]) -> set[tuple[str, str]]:
+    def _persons(self, parsed: Sequence[Parsed]) -> dict[str, str]:
         """The surnames of the known persons that the article names, with their parties."""
         people = {e.text for p in parsed for e in p.doc.ents if e.label_ == "PERSON"}
-        return {(bare(name).split()[-1], party) for name in people for party in self.parties.of_person(bare(name))[:1]}
+        return {bare(name).split()[-1]: party for name in sorted(people) for party in self.parties.of_person(bare(name))[:1]}
 
     def _count_own_names(self) -> None:
         """Count the parties that no list knows: names with an adjective of their own ("Veldria", "Veldrian"), and bodies."""

@@ -76,7 +76,7 @@ class Parties:
             if party:
                 yield Mention(start, party)
             elif len(parts) > 1 and not NO_MEMBER.match(parts[-1]):
-                yield from (Mention(start, p) for p in map(lambda w: self._party(w, day), parts) if p)  # noqa: C417
+                yield from (Mention(start, p) for p in (self._party(w, day) for w in parts) if p)
             at += taken
 
     def _party(self, name: str, day: dt.date | None) -> str | None:

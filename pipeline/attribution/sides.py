@@ -208,5 +208,7 @@ def _unknown(kind: str, name: str, description: str, dispute: Dispute) -> str | 
 def _owner(name: str, dispute: Dispute) -> str | None:
     """The side of a known person whose office or plan a body's name gives ("Drunic's office")."""
     words = [w for w in re.findall(r"[^\W\d_][\w-]+", name) if w[:1].isupper()]
-    owners = [p for w in words for p in dispute.parties.of_person(w) or dispute.parties.of_surname(w)]
-    return dispute.settle(owners[0]) if owners else None
+    parties = dispute.parties
+    found = [p for w in words for p in ((dispute.people[w],) if w in dispute.people else parties.of_person(w))]
+    found += parties.of_surname(words[0]) if words and len(name.split()) == 1 else ()
+    return dispute.settle(found[0]) if found else None
