@@ -35,7 +35,9 @@ CAMPS = frozenset(
     | {"congress", "party", "bloc", "forum"}
 )
 HELD = "(?:minister|president|premier|ambassador|envoy|negotiator|delegation|government|army|spokesman|spokeswoman|parliament)"
-HOLDER = re.compile(rf"\b([A-Z][\w-]+)['’]s? (?:\w+ ){{0,2}}{HELD}\b|\b{HELD} of ([A-Z][\w-]+)")
+HOLDER = re.compile(
+    rf"\b([A-Z][\w-]+)['’]s? (?:\w+ ){{0,2}}{HELD}\b|\b([A-Z][a-z]+)(?: [a-z]+)? {HELD}\b|\b{HELD} of ([A-Z][\w-]+)"
+)
 TOPICS = {
     "goods": re.compile(
         r"\b(?:(producer|producing|export(?:er|ing))|(consumer|consuming|import(?:er|ing)))s?\b", re.IGNORECASE
@@ -103,9 +105,11 @@ class Dispute:
     def _count_own_names(self) -> None:
         """Count the parties that no list knows: names with an adjective of their own ("Veldria", "Veldrian"), and bodies."""
         own = {name: name for name, count in self.names.items() if count >= 2 and name not in self.parties.names}
-        holders = {a or b for a, b in HOLDER.findall("\n".join(self.texts.values()))}
+        holders = {next(filter(None, groups)) for groups in HOLDER.findall("\n".join(self.texts.values()))}
         own |= {
-            n: n for n in holders if self.counts[n] >= 3 and n not in self.parties.names and n.lower() not in lexicon().titles
+            n: self.noun_for(n) or n
+            for n in holders
+            if self.counts[n] >= 3 and n not in self.parties.names and n.lower() not in lexicon().titles
         }
         own |= {name.split()[-1]: name for name in own if self.counts[name.split()[-1]] > self.names[name]}
         for word in self.counts:
