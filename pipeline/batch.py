@@ -1,17 +1,22 @@
 """Whole corpora: read → attribute → label → write. One bad article never stops or shifts the rest."""
 
+import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from pipeline.articles import DETAILS, Columns, Failure, Found, read_found
 from pipeline.attribution import Attributor
+from pipeline.attribution.canon import canonical_names
+from pipeline.attribution.parties import Parties
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import write_text
 from pipeline.inference import Labeller
 from pipeline.records import Article, Statement
-from pipeline.statements import open_writer, read_statements, to_json
+from pipeline.statements import from_dict, open_writer, read_statements, to_dict, to_json
 
 Advance = Callable[[int], None]
 
@@ -46,21 +51,34 @@ def run_articles(
     labeller: Labeller | None,
     columns: Columns | None = None,
     advance: Advance = lambda _: None,
+    parties: Parties | None = None,
 ) -> Tally:
     """Extract, and with a labeller label, the statements of every article; write them and the list of failures.
+
+    Statements wait in a temporary file until all articles are read, for the names of persons are made one over the whole run
+    (`attribution.canon`); in memory are only the names.
 
     Args:
         found: the files, from `articles.find`.
         output: a path whose ending chooses the format, or `-` for standard output.
+        parties: those of a corpus's own file.
         advance: called with 1 after each article.
 
     Raises:
         ConfigError: the output cannot be written.
     """
     tally = Tally(statements=0, skipped=[str(p) for p in found.skipped])
-    with open_writer(output, labeller.tasks if labeller else ()) as writer:
-        for statements in _extracted(read_found(found, columns), tally, advance):
-            writer.write(labeller.label_statements(statements) if labeller else statements)
+    names: Counter[str] = Counter()
+    with (
+        open_writer(output, labeller.tasks if labeller else ()) as writer,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as waiting,
+    ):
+        for statements in _extracted(read_found(found, columns), tally, advance, Attributor(parties)):
+            waiting.writelines(to_json(to_dict(s)) + "\n" for s in statements)
+            names.update(s.speaker for s in statements if s.kind == "person" and s.speaker)
+        waiting.seek(0)
+        renamed = _renamed(waiting, canonical_names(names, parties.canonical if parties else {}))
+        writer.write(labeller.stream(renamed) if labeller else renamed)
     _write_failures(output, tally)
     return tally
 
@@ -89,8 +107,19 @@ def run_texts(found: Found, output: str, columns: Columns | None = None) -> Tall
     return tally
 
 
-def _extracted(articles: Iterable[Article | Failure], tally: Tally, advance: Advance) -> Iterator[list[Statement]]:
-    attributor = Attributor()
+def _renamed(lines: Iterable[str], names: Mapping[str, str]) -> Iterator[Statement]:
+    """The waiting statements under one name a person; of two speakers of one cue each has its own."""
+    for line in lines:
+        statement = from_dict(json.loads(line), "temporary file")
+        parts = (statement.speaker or "").split("; ") if statement.kind in ("person", "group") else []
+        if any(part in names for part in parts):
+            statement = replace(statement, speaker="; ".join(names.get(part, part) for part in parts))
+        yield statement
+
+
+def _extracted(
+    articles: Iterable[Article | Failure], tally: Tally, advance: Advance, attributor: Attributor
+) -> Iterator[list[Statement]]:
     for article in articles:
         if isinstance(article, Failure):
             tally.failures.append(article)

@@ -27,6 +27,9 @@ Output = Annotated[str, typer.Option("--output", "-o", help="a file: .jsonl, .cs
 Run = Annotated[Path, typer.Option("--model", "-m", help="a run folder of train.py")]
 TextColumnName = Annotated[str, typer.Option(help="the column of a table that holds the text")]
 IdColumnName = Annotated[str, typer.Option(help="the column of a table that holds the id")]
+PartiesFile = Annotated[
+    Path | None, typer.Option("--parties", help="a .yaml of the parties of these articles: docs/data_format.md")
+]
 
 app.add_typer(label_commands.app)
 
@@ -48,9 +51,15 @@ def articles(inputs: Inputs, output: Output, text_column: TextColumnName = "text
 
 
 @app.command()
-def extract(inputs: Inputs, output: Output, text_column: TextColumnName = "text", id_column: IdColumnName = "id") -> None:
+def extract(
+    inputs: Inputs,
+    output: Output,
+    parties: PartiesFile = None,
+    text_column: TextColumnName = "text",
+    id_column: IdColumnName = "id",
+) -> None:
     """Find the attributed statements of articles: who said what, where."""
-    _over_articles(inputs, output, None, text_column, id_column)
+    _over_articles(inputs, output, None, parties, text_column, id_column)
 
 
 @app.command()
@@ -59,6 +68,7 @@ def label(
     inputs: Inputs = None,
     model: Run = DEFAULT_RUN,
     statements: Annotated[Path | None, typer.Option(help="label this file of statements instead of articles")] = None,
+    parties: PartiesFile = None,
     text_column: TextColumnName = "text",
     id_column: IdColumnName = "id",
 ) -> None:
@@ -68,7 +78,11 @@ def label(
             "name either articles or --statements FILE, not both" if inputs else "name articles, or --statements FILE"
         )
     if statements is None:
-        _over_articles(inputs, output, model, text_column, id_column)
+        _over_articles(inputs, output, model, parties, text_column, id_column)
+    elif parties is not None:
+        raise ConfigError(
+            f"--parties {parties}: the statements of --statements have their sides already; leave one of them out"
+        )
     else:
         from pipeline.batch import run_statements
 
@@ -129,13 +143,17 @@ def report(
     _say(f"report: {output}")
 
 
-def _over_articles(inputs: list[Path] | None, output: str, model: Path | None, text_column: str, id_column: str) -> None:
+def _over_articles(
+    inputs: list[Path] | None, output: str, model: Path | None, parties: Path | None, text_column: str, id_column: str
+) -> None:
+    from pipeline.attribution.parties import read_parties
     from pipeline.batch import run_articles
 
+    known = None if parties is None else read_parties(parties)
     with _located(inputs, output, text_column, id_column) as (found, columns):
         labeller = None if model is None else _labeller(model)
         with _progress(len(found.files)) as advance:
-            tally = run_articles(found, output, labeller, columns, advance)
+            tally = run_articles(found, output, labeller, columns, advance, known)
     _finish(tally, output)
 
 

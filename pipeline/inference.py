@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from pipeline.attribution import Attributor
+from pipeline.attribution.parties import Parties
 from pipeline.codebook import Task
 from pipeline.model import encode, load, probabilities, tasks_of
 from pipeline.records import Article, Judgement, LabelledStatement, Statement
@@ -32,20 +33,20 @@ class Labelled(list[LabelledStatement]):
 class Labeller:
     """A trained model with its tokenizer, ready to label."""
 
-    def __init__(self, model: Any, tokenizer: Any, name: str, batch_size: int = 64) -> None:
-        """Use `from_pretrained`; this is for models that are in memory."""
+    def __init__(self, model: Any, tokenizer: Any, name: str, batch_size: int = 64, parties: Parties | None = None) -> None:
+        """Use `from_pretrained`; this is for models that are in memory. `parties`: as for `Attributor`."""
         self.model, self.tokenizer, self.name, self.batch_size = model.eval(), tokenizer, name, batch_size
-        self.attributor = Attributor()
+        self.attributor = Attributor(parties)
 
     @classmethod
-    def from_pretrained(cls, run: str | Path, batch_size: int = 64) -> Self:
+    def from_pretrained(cls, run: str | Path, batch_size: int = 64, parties: Parties | None = None) -> Self:
         """Load the model of a run folder (or of a bare model folder).
 
         Raises:
             ModelError: the run is missing, incomplete or damaged.
         """
         model, tokenizer = load(model_folder(Path(run)))
-        return cls(model, tokenizer, identity(Path(run)), batch_size)
+        return cls(model, tokenizer, identity(Path(run)), batch_size, parties)
 
     @property
     def tasks(self) -> list[Task]:

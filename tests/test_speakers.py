@@ -1,17 +1,12 @@
 """Speakers on invented articles: one name for one person, what a source means, how surely, and in what time."""
 
-import time
-from dataclasses import replace
-
 import pytest
 
 from pipeline.attribution import Attributor
-from pipeline.attribution.names import is_variant, same_name
 from pipeline.attribution.paragraphs import split_paragraphs
 from pipeline.attribution.parse import Parsed, parse
 from pipeline.attribution.quotations import find_quotations
-from pipeline.attribution.roles import terms_of
-from pipeline.attribution.speakers import CONFIDENCE, Cast, Speaker
+from pipeline.attribution.speakers import Cast, Speaker
 from pipeline.records import Article, Statement
 
 ATTRIBUTOR = Attributor()
@@ -72,7 +67,12 @@ def test_one_person_has_one_name(text: str, source: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "source", "name", "kind"),
     [
-        ("A senior harbour official said no. The official said it twice.", "The official", "A senior harbour official", "unnamed person"),
+        (
+            "A senior harbour official said no. The official said it twice.",
+            "The official",
+            "A senior harbour official",
+            "unnamed person",
+        ),
         ("Sources close to Ada Brunn said no.", "Sources close to Ada Brunn", "Sources close to Ada Brunn", "group"),
         ("A source close to Minister Ada Brunn said no.", "A source close to Minister Ada Brunn", "source", "unnamed person"),
         ("One trader said no.", "One trader", "a trader", "unnamed person"),
@@ -80,11 +80,21 @@ def test_one_person_has_one_name(text: str, source: str, name: str) -> None:
         ("A diplomat who had seen the list said no.", "A diplomat who had seen the list", "A diplomat", "unnamed person"),
         ("The countries said no.", "The countries", "The countries", "group"),
         ("Traders and officials said no.", "Traders and officials", "Traders and officials", "group"),
-        ("Minister Mira Tolvan and Pavel Drunic said no.", "Minister Mira Tolvan and Pavel Drunic", "Mira Tolvan; Pavel Drunic", "group"),
+        (
+            "Minister Mira Tolvan and Pavel Drunic said no.",
+            "Minister Mira Tolvan and Pavel Drunic",
+            "Mira Tolvan; Pavel Drunic",
+            "group",
+        ),
         ("France and Germany said no.", "France and Germany", "France; Germany", "government"),
         ("The U.S. said no.", "The U.S.", "United States", "government"),
         ("The Commission of Inland Ports (CIP) met. The CIP said no.", "The CIP", "Commission of Inland Ports", "organisation"),
-        ("A statement from the Harbour Ministry said no.", "A statement from the Harbour Ministry", "the Harbour Ministry", "organisation"),
+        (
+            "A statement from the Harbour Ministry said no.",
+            "A statement from the Harbour Ministry",
+            "the Harbour Ministry",
+            "organisation",
+        ),
         ("A letter by Minister Mira Tolvan said no.", "A letter by Minister Mira Tolvan", "Mira Tolvan", "person"),
         ("Minister Mira Tolvan left. Tolvan's office said no.", "Tolvan's office", "Mira Tolvan's office", "organisation"),
         ("The state news agency Velpress said no.", "The state news agency Velpress", "Velpress", "organisation"),
@@ -92,6 +102,10 @@ def test_one_person_has_one_name(text: str, source: str, name: str) -> None:
     ],
 )
 def test_what_a_source_means(text: str, source: str, name: str, kind: str) -> None:
-    speaker = resolve(text, source) if text.startswith(source) else resolve(text, text[: text.index(" said" if "official" in text else ".")], source)
+    speaker = (
+        resolve(text, source)
+        if text.startswith(source)
+        else resolve(text, text[: text.index(" said" if "official" in text else ".")], source)
+    )
     assert speaker.kind == kind
     assert name in speaker.name if name == "source" else speaker.name.removeprefix("the ") == name.removeprefix("the ")

@@ -15,10 +15,11 @@ PACKAGE = ROOT / "pipeline"
 # Data flows down this list; a module imports only what stands above it (docs/architecture.md).
 FLOW = [
     "errors", "files", "records", "codebook", "config", "encoder", "articles", "statements",
-    "attribution.language_check", "attribution.lexicon", "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.grammar",
+    "attribution.language_check", "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon",
+    "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.disputes", "attribution.grammar",
     "attribution.cues", "attribution.names", "attribution.sides", "attribution.roles", "attribution.people",
-    "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences",
-    "attribution.tagger", "attribution.linking", "attribution",
+    "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences", "attribution.tagger",
+    "attribution.linking", "attribution",
     "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "checkpoints",
     "optimise", "training", "documents", "tagging", "baselines", "inference", "evaluation", "card", "plots", "report", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",

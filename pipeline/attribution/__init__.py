@@ -8,6 +8,7 @@ from pipeline.attribution.language_check import other_language
 from pipeline.attribution.linking import Draft, link
 from pipeline.attribution.paragraphs import Paragraph, split_paragraphs
 from pipeline.attribution.parse import Parsed, parse
+from pipeline.attribution.parties import Parties
 from pipeline.attribution.quotations import Quotation, find_quotations
 from pipeline.attribution.sentences import place_of
 from pipeline.attribution.speakers import Cast
@@ -19,6 +20,10 @@ __all__ = ["Attributor"]
 
 class Attributor:
     """Finds the attributed statements of articles, by rules over quotation marks and a dependency parse."""
+
+    def __init__(self, parties: Parties | None = None) -> None:
+        """`parties` are those of a corpus's own file (`attribution.parties.read_parties`); the embedded ones by default."""
+        self.parties = parties
 
     def extract(self, article: Article) -> list[Statement]:
         """The statements of one article, in order of their content; offsets point into `article.text`.
@@ -35,7 +40,7 @@ class Attributor:
         paragraphs = split_paragraphs(article.text)
         quotations = find_quotations(article.text, [p.span for p in paragraphs])
         parsed = list(parse(article.text, paragraphs, quotations))
-        drafts = link(article.text, _with_statements(parsed), Cast(parsed))
+        drafts = link(article.text, _with_statements(parsed), Cast(parsed, self.parties, article.date))
         return [_statement(article, draft, paragraphs, quotations) for draft in drafts]
 
 

@@ -1,4 +1,4 @@
-"""The word lists of the attribution rules, read once from lexicon.yaml and parties.yaml."""
+"""The word lists of the attribution rules, read once from lexicon.yaml."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,16 @@ from functools import lru_cache
 from pathlib import Path
 
 import yaml
-from countryinfo import CountryInfo
+
+from pipeline.attribution.parties import known_parties
+from pipeline.codebook import default_codebook
 
 HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Lemma sets by their use, as lexicon.yaml explains, and the party that each name, demonym or metonym belongs to."""
+    """Lemma sets by their use, as lexicon.yaml explains; the party that each known name, demonym or metonym belongs to."""
 
     say: frozenset[str]
     think: frozenset[str]
@@ -46,20 +48,7 @@ def lexicon() -> Lexicon:
     words = yaml.safe_load((HERE / "lexicon.yaml").read_text(encoding="utf-8"))
     sets = {name: frozenset(words[name]) for name in Lexicon.__dataclass_fields__ if isinstance(words.get(name), list)}
     phrasal = {verb: frozenset(particles) for verb, particles in words["phrasal"].items()}
+    observer = default_codebook().observer
+    parties = {name: owners[0] for name, owners in known_parties().names.items() if owners[0] != observer}
     nicknames = {nick: name for name, nicks in words["nicknames"].items() for nick in nicks}
-    return Lexicon(**sets, phrasal=phrasal, nicknames=nicknames, parties=_parties())
-
-
-def _parties() -> dict[str, str]:
-    """Countries by name, demonym and capital (countryinfo), overlaid by parties.yaml."""
-    parties: dict[str, str] = {}
-    for info in CountryInfo.all().values():
-        name = str(info.get("name") or "")
-        capital = info.get("capital")
-        for alias in (name, info.get("demonym"), capital if isinstance(capital, str) else None):
-            if alias and len(alias) > 2:
-                parties.setdefault(alias, name)
-                parties.setdefault(f"{alias}s", name)
-    for party, aliases in yaml.safe_load((HERE / "parties.yaml").read_text(encoding="utf-8")).items():
-        parties.update(dict.fromkeys((party, *aliases), party))
-    return parties
+    return Lexicon(**sets, phrasal=phrasal, nicknames=nicknames, parties=parties)

@@ -7,7 +7,9 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
+from pipeline.attribution.spelling import skeleton
 
+COMPANY = re.compile(r"\b(?:Corp|Inc|Ltd|Co|Plc|Group|Motors|Airlines|Bank|Union|Workers|Association|Federation)\b")
 POSSESSIVE = re.compile(r"['’]s?$")
 LEADING = re.compile(r"^(?:the|a|an|its|his|her|their|our)\s+", re.IGNORECASE)
 ASIDE = re.compile(r"\s*(?:,|\(|—|–| - ).*$", re.DOTALL)
@@ -36,7 +38,6 @@ OPENING = frozenset(
         "on",
     ]
 )
-SOUNDS = str.maketrans({"c": "k", "q": "k", "w": "v", "z": "s", "j": "i"})
 ALIKE = 0.8  # share of letters that two spellings of one name have in common
 
 
@@ -169,12 +170,6 @@ def folded(word: str) -> str:
     """A word without case, accents and full stops: "AL-QEDRÁ" and "al-Qedra" are one."""
     plain = unicodedata.normalize("NFKD", word.casefold())
     return "".join(c for c in plain if c.isalnum())
-
-
-def skeleton(word: str) -> str:
-    """What the spellings of one name share: the first letter and the consonants, doubled ones once ("Sergei", "Sergey")."""
-    plain = folded(word)
-    return plain[:1] + re.sub(r"(.)\1+", r"\1", re.sub(r"[aeiouyh]", "", plain[1:]).translate(SOUNDS))
 
 
 def is_variant(left: str, right: str) -> bool:

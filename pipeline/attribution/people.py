@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import (
+    COMPANY,
     folded,
     gender_of,
     is_body,
@@ -18,11 +19,11 @@ from pipeline.attribution.names import (
     name_run,
     name_words,
     same_name,
-    skeleton,
 )
 from pipeline.attribution.parse import Parsed
 from pipeline.attribution.roles import role_of, terms_of
-from pipeline.attribution.sides import COMPANY, parties_in
+from pipeline.attribution.sides import parties_in
+from pipeline.attribution.spelling import skeleton
 
 HONOURS = ("lord", "lady", "ayatollah", "sheikh", "sheik")  # titles that are a part of the name
 MISTER = ("mr", "mrs", "ms", "dr")
@@ -168,6 +169,15 @@ class People:
             person.name = self._with_honour(words, tokens)
             self._index(person, words)
         person.gender = person.gender or gender
+        return person
+
+    def called(self, name: str) -> Person:
+        """The person whom the article or a corpus's own file calls by this very name."""
+        words = name.split()
+        person = next((p for p in self.known(words) if p.name.split()[-1:] == words[-1:]), None)
+        if person is None:
+            person = Person(name)
+            self._index(person, words)
         return person
 
     def _with_honour(self, words: Sequence[str], tokens: Sequence[Any]) -> str:

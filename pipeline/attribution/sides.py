@@ -1,42 +1,68 @@
-"""The party to the talks that a speaker speaks for, by a plain rule over words: observer, nation or body."""
+"""The party to the talks that a speaker speaks for, by rules over words, the known parties and what the article is about."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
+from pipeline.attribution.disputes import UNION_NAME, Dispute
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import LEADING
-from pipeline.attribution.parse import Parsed
+from pipeline.attribution.parties import known_parties
 from pipeline.codebook import default_codebook
 
-WORD = re.compile(r"[^\W\d_](?:[\w’'.-]*\w\.?)?")
-DEMONYM = re.compile(r"(?:i?[ae]n|ese|ish|ic|i|ers?|[ae]?ns|s)$")
-OFFICE = re.compile(
-    r"\b(?:minist|president|premier|chancellor|ambassador|secretary|negotiator|spokes|official|envoy|delegat|government|general|"
-    r"commander|deputy|adviser|diplomat|lawmaker|senator|speaker|king|queen|prince|chief of staff|army|police)",
+
+def _any(*words: str, end: str = r"\b") -> re.Pattern[str]:
+    """Any of some words or beginnings of words, in either case."""
+    return re.compile(rf"\b(?:{'|'.join(words)}){end}", re.IGNORECASE)
+
+
+OFFICE = _any(
+    "minist", "president", "premier", "chancellor", "ambassador", "secretary", "negotiator", "spokes", "official", "envoy",
+    "delegat", "government", "general", "commander", "deputy", "advis[eo]r", "lawmaker", "senator", "speaker", "king", "queen",
+    "prince", "chief", "army", "police", "aide", "administration", "rebel", "leader", "governor", "team", "camp", "authorities",
+    "politician", "director", "head", "soldier", "parliament", end="",
+)  # fmt: skip
+FORMER = _any("former", "ex-", "retired", "onetime", "one-time", "predecessor", end="")
+PRIVATE = _any(
+    "chambers? of commerce", "institute", "foundation", "university", "college", "think tank", r"consult\w+", "research",
+    "traders?", "dealers?", "brokers?", "broking", "economists?", "businessm[ae]n", "newspapers?", "daily", "tabloid",
+    "magazine", "news agency", "association", "federation", "confederation", "firm", "securities", "fund", "charity",
+    "shopkeeper", "residents?", "parents?", "voters?", "polls?", "chief executive", "CEO", "lobby", "campaigners?",
+    "publications?", "analysis", "editor", "mother", "father", "diplomats?", "diplomatic", "world leaders",
+    "international community",
+)  # fmt: skip
+APART = _any(
+    "chambers? of commerce", r"institut\w+", "foundation", "university", "confederation of",
+    "(?:conference|council|session) (?:chairm[ae]n|president)",
+    r"(?:chairman|chairwoman|chair|president) of the (?:[\w-]+ ){0,3}(?:conference|talks|negotiations)",
+)  # fmt: skip
+BOTH = _any(
+    "both (?:sides|parties|countries|governments|leaders|delegations)", "each side", "the pair", "either side", "all sides",
+    "two (?:sides|leaders|countries|Koreas|nations|parties|governments)", "neither side", "the parties", "negotiators",
+    "Koreas",
+)  # fmt: skip
+UNION = _any(
+    "unions?", "unionists?", "teachers?", "workers?", "strikers?", r"picket\w*", "locals?", "steward", "members?",
+    "bargainers?", "drivers", "pilots", "players", "nurses", "miners", "dockers",
+)  # fmt: skip
+EMPLOYER = _any(
+    r"compan\w+", "managements?", "employers?", "board", "district", "school system", "operators?", "owners", "plant",
+    "division", "airline", "carmaker", "automaker", "factory",
+)  # fmt: skip
+LENDER = _any("banks?", "bankers?", "banking", "creditors?", "lenders?", "bondholders?", "advisory committee")
+NO_LENDER = _any("central bank", "world bank")
+SELLER = _any("producers?", "producing", "exporters?", "exporting")
+BUYER = _any("consumers?", "consuming", "importers?", "importing")
+DELEGATES = _any("delegates")
+ADMINISTRATION = _any("administration")
+EXECUTIVE = re.compile(
+    r"^(?:vice )?president$|\b(?:white house|administration|treasury|press secretary|budget director|chief of staff)\b",
     re.IGNORECASE,
 )
-
-COMPANY = re.compile(r"\b(?:Corp|Inc|Ltd|Co|Plc|Group|Motors|Airlines|Bank|Union|Workers|Association|Federation)\b")
 
 
 def parties_in(text: str) -> list[str]:
     """The known parties that `text` names, as names, demonyms, capitals or metonyms, in order and once each."""
-    known = lexicon().parties
-    found: list[str] = []
-    words = [_bare(w) for w in WORD.findall(text)]
-    at = 0
-    while at < len(words):
-        for length in (3, 2, 1):
-            name = " ".join(words[at : at + length])
-            party = known.get(name) or known.get(name.rstrip("."))
-            if at + length <= len(words) and party:
-                found.append(party)
-                at += length
-                break
-        else:
-            at += 1
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(m.party for m in known_parties().mentions(text)))
 
 
 def is_observer(description: str) -> bool:
@@ -46,74 +72,143 @@ def is_observer(description: str) -> bool:
     return bool((words | singular) & lexicon().observers) or "think tank" in description.lower()
 
 
-def _bare(word: str) -> str:
-    return word.removesuffix("'s").removesuffix("’s").removesuffix("'").removesuffix("’")
-
-
-class Places:
-    """The names that an article uses for places and bodies, so that an unknown nation's adjective finds its noun."""
-
-    def __init__(self, parsed: Sequence[Parsed]) -> None:
-        """Count them over the article's paragraphs; persons' names are left out."""
-        self.counts: Counter[str] = Counter()
-        self.known: Counter[str] = Counter()
-        people = {w for p in parsed for e in p.doc.ents if e.label_ == "PERSON" for w in e.text.split()}
-        for paragraph in parsed:
-            self.known.update(party for party in parties_in(paragraph.doc.text))
-            for token in paragraph.doc:
-                adjective = token.pos_ == "ADJ" and not token.is_sent_start
-                named = token.ent_type_ in ("GPE", "NORP", "LOC", "ORG") or token.pos_ == "PROPN" or adjective
-                if named and token.text[:1].isupper() and len(token.text) > 3 and token.text not in people:
-                    self.counts[_bare(token.text)] += 1
-
-    def noun_for(self, word: str) -> str | None:
-        """The name that `word` ("Veldrian") is the adjective of ("Veldria"), `word` itself if it is used as a name, or None."""
-        if word not in self.counts:
-            return None
-        stem = DEMONYM.sub("", word)
-        for name, _ in self.counts.most_common():
-            if (
-                name != word
-                and len(stem) >= 4
-                and name.startswith(stem[:-1])
-                and len(name) <= len(stem) + 2
-                and len(name) < len(word)
-            ):
-                return name
-        return word
-
-    def party_in(self, description: str) -> str | None:
-        """The most used name in a description of an office ("Veldrian foreign minister"), as a party's name."""
-        common = lexicon().titles | lexicon().people | lexicon().bodies | lexicon().governments
-        words = [_bare(w) for w in WORD.findall(description)]
-        names = [n for n in map(self.noun_for, (w for w in words if w[:1].isupper() and w.lower() not in common)) if n]
-        return max(names, key=lambda n: self.counts[n]) if names else None
-
-    def of_office(self, role: str | None) -> str | None:
-        """Whose office it is where no nation is given ("the prime minister"): the party that the article names most."""
-        return self.known.most_common(1)[0][0] if role and self.known and OFFICE.search(role) else None
-
-
-def side_of(kind: str, speaker: str, role: str | None, source: str, places: Places) -> str | None:
+def side_of(kind: str, name: str, roles: Sequence[str], source: str, dispute: Dispute) -> str | None:
     """The side of a speaker: a party's name, "observer", or None where no rule knows.
 
-    In order: an observer's word in the role; a known party in the role, the source or the speaker's name; for an office
-    of an unknown nation that nation; for a body its own name.
+    In order: a known person's party; the words of the quarrel (producers, banks, the union); an observer's word; a known party
+    in the role, the source or the name; a name of the article's own; for an office of no named party, the party named last.
+
+    Args:
+        roles: every role that the article gives.
+        source: the source as written, without what stands behind its first comma.
     """
-    description = " ".join(filter(None, (role, source if kind != "person" or not role else "")))
-    if is_observer(description):
+    observer = default_codebook().observer
+    description = " ".join(filter(None, (*roles, source if kind != "person" or not roles else "")))
+    if kind == "person":
+        person = _person(name, description, dispute)
+        if person:
+            return person
+    if kind in ("group", "organisation") and BOTH.search(source):
+        pair = _pair(dispute)
+        if pair:
+            return pair
+    by_topic = _by_topic(kind, name, description, dispute)
+    if by_topic:
+        return by_topic
+    if is_observer(description) or APART.search(description):
+        return observer
+    owner = _owner(name, dispute) if kind != "person" and dispute.domestic else None
+    parties = owner or _named(kind, name, roles, source, dispute)
+    if parties:
+        return parties
+    if PRIVATE.search(description):
+        return observer
+    return _unknown(kind, name, description, dispute)
+
+
+def _person(name: str, description: str, dispute: Dispute) -> str | None:
+    if FORMER.search(description) and not dispute.parties.fixed:
         return default_codebook().observer
-    if kind == "organisation" and COMPANY.search(speaker):
-        return LEADING.sub("", speaker)
-    for text in (role or "", source, speaker if kind != "person" else ""):
-        parties = parties_in(text)
-        if parties:
-            return "; ".join(parties) if kind == "group" and len(parties) == 2 else parties[0]
-    named = places.party_in(role or "" if kind == "person" else description)
-    if named:
-        return named
+    partisan = dispute.partisans.get(name.split()[-1])
+    if partisan and dispute.domestic:
+        return partisan
+    known = dispute.parties.of_person(name)
+    if known:
+        known = tuple(sorted(known, key=lambda p: not (dispute.domestic and p in ("Republicans", "Democrats"))))
+        sides = [dispute.settle(party) for party in known]
+        return next((s for s in sides if s != default_codebook().observer), sides[0])
+    return dispute.settle(partisan) if partisan else None
+
+
+def _pair(dispute: Dispute) -> str | None:
+    if dispute.topic == "goods" and not dispute.parties.fixed:
+        return "producers; consumers"
+    if dispute.domestic and not dispute.parties.fixed:
+        return "Republicans; Democrats"
+    return "; ".join(dispute.principals[:2]) if len(dispute.principals) > 1 else None
+
+
+def _by_topic(kind: str, name: str, description: str, dispute: Dispute) -> str | None:
+    if dispute.parties.fixed:
+        return None
+    if dispute.topic == "goods":
+        sides = [side for side, words in (("producers", SELLER), ("consumers", BUYER)) if words.search(f"{description} {name}")]
+        return "; ".join(sides) or ("producers; consumers" if DELEGATES.search(description) else None)
+    if dispute.topic == "debt" and LENDER.search(description) and not NO_LENDER.search(description):
+        return "creditor banks"
+    return _in_labour(name, description, dispute) if dispute.topic == "labour" else None
+
+
+def _in_labour(name: str, description: str, dispute: Dispute) -> str | None:
+    """The union or the employer of a labour dispute, by its name or as the one that the article names most."""
+    unions = [p for p, _ in dispute.known.most_common() if UNION_NAME.search(p)]
+    employers = [p for p, _ in dispute.known.most_common() if dispute.employs(p)]
+    named = [m.party for m in dispute.parties.mentions(f"{description} {name}", dispute.day)]
+    for party in named:
+        if party in unions or party in employers:
+            return party
+    ours, theirs = UNION.search(description), EMPLOYER.search(description)
+    if ours and not (theirs and theirs.start() < ours.start()):
+        return unions[0] if unions else "unions"
+    return (employers[0] if employers else "employers") if theirs else None
+
+
+def _named(kind: str, name: str, roles: Sequence[str], source: str, dispute: Dispute) -> str | None:
+    """The known party in a role, the source or a body's name, settled for this dispute."""
+    for text in (*roles, source, name if kind != "person" else ""):
+        found = list(dict.fromkeys(m.party for m in dispute.parties.mentions(text, dispute.day)))
+        if not found:
+            continue
+        if kind == "group" and len(found) > 1:
+            return "; ".join(dict.fromkeys(dispute.settle(p) for p in found))
+        sides = [_domestic(dispute.settle(p), text, dispute) for p in found]
+        return next((s for s in sides if s != default_codebook().observer), sides[0])
+    return None
+
+
+def _domestic(side: str, description: str, dispute: Dispute) -> str:
+    """In a quarrel of the two American parties: who held the government speaks for its offices."""
+    if side != "United States" or not dispute.domestic:
+        return side
+    if EXECUTIVE.search(description):
+        return dispute.parties.incumbent("United States", dispute.day) or side
+    return side
+
+
+def _unknown(kind: str, name: str, description: str, dispute: Dispute) -> str | None:
+    observer = default_codebook().observer
+    if kind != "person":
+        description = f"{description} {name}"
+    if kind == "person" and not dispute.parties.fixed:
+        alone = dispute.parties.of_surname(name)
+        if alone:
+            return dispute.settle(alone[0])
+    if kind != "person":
+        owner = _owner(name, dispute)
+        if owner:
+            return owner
+    local = dispute.party_in(description)
+    if local and (local in dispute.known or dispute.counts[local] + dispute.names[local] >= 3):
+        return observer if dispute.parties.fixed else local
+    if dispute.domestic and EXECUTIVE.search(description):
+        return dispute.parties.incumbent("United States", dispute.day)
+    if ADMINISTRATION.search(description) and "United States" in dispute.principals:
+        return "United States"
+    if OFFICE.search(description):
+        return dispute.nearest()
+    if kind == "person" and description:
+        return observer
+    if kind in ("organisation", "government") and dispute.known and dispute.principals:
+        return observer
     if kind in ("organisation", "government"):
-        return LEADING.sub("", speaker)
-    if kind == "group":
-        return default_codebook().observer
-    return places.of_office(description) if kind == "unnamed person" else None
+        return LEADING.sub("", name)
+    return observer if kind in ("group", "unnamed person") else dispute.nearest()
+
+
+def _owner(name: str, dispute: Dispute) -> str | None:
+    """The side of a known person whose office or plan a body's name gives ("Drunic's office")."""
+    words = [w for w in re.findall(r"[^\W\d_][\w-]+", name) if w[:1].isupper()]
+    parties = dispute.parties
+    found = [p for w in words for p in ((dispute.people[w],) if w in dispute.people else parties.of_person(w))]
+    found += parties.of_surname(words[0]) if words and len(name.split()) == 1 else ()
+    return dispute.settle(found[0]) if found else None

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import LEADING, entities_in, head_of, is_title, joined_heads, lemma_of, name_run, segments
 from pipeline.attribution.roles import HONORIFICS
-from pipeline.attribution.sides import COMPANY, parties_in
+from pipeline.attribution.sides import parties_in
 
 PERSONAL = frozenset("he she him her his hers himself herself".split())  # noqa: SIM905
 MANY = frozenset("people many some others both several most all few those pair half".split())  # noqa: SIM905

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.attribution.bodies import ACRONYM, Bodies, body_name
+from pipeline.attribution.disputes import Dispute, Place
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import (
+    COMPANY,
     POSSESSIVE,
     core_of,
     entities_in,
@@ -19,9 +21,10 @@ from pipeline.attribution.names import (
     segments,
 )
 from pipeline.attribution.parse import Parsed
+from pipeline.attribution.parties import Parties
 from pipeline.attribution.people import Mention, People, Person
 from pipeline.attribution.roles import phrase, terms_of
-from pipeline.attribution.sides import COMPANY, Places, parties_in, side_of
+from pipeline.attribution.sides import parties_in, side_of
 from pipeline.attribution.sources import (
     MANY,
     PERSONAL,
@@ -35,6 +38,7 @@ from pipeline.attribution.sources import (
     role_in,
     run_at_end,
 )
+from pipeline.attribution.spelling import skeleton
 
 PLURAL = {"they", "them", "their", "theirs", "it", "its", "themselves", "itself"}
 PRONOUNS = PERSONAL | PLURAL | {"who"}
@@ -89,11 +93,11 @@ class Speaker:
 class Cast:
     """The persons and bodies of one article. It remembers who spoke, for "the ministry" and continuations."""
 
-    def __init__(self, parsed: Sequence[Parsed]) -> None:
+    def __init__(self, parsed: Sequence[Parsed], parties: Parties | None = None, date: str | None = None) -> None:
         """Collect every person that the paragraphs name, the fullest name and the first role given."""
         self.people = People(parsed)
         self.bodies = Bodies(parsed)
-        self.places = Places(parsed)
+        self.places = Dispute(parsed, parties, date)
         self.last: Speaker | None = None
         self.before_last: Speaker | None = None
         self.last_body: Speaker | None = None
@@ -106,6 +110,7 @@ class Cast:
             paragraph: the index of the source's paragraph.
         """
         tokens = [t for t in tokens if not t.is_space]
+        self.places.here = Place(paragraph, tokens[0].idx if tokens else 0)
         speaker = self._resolve(tokens, paragraph)
         if self.last is None or self.last.name != speaker.name:
             self.before_last, self.last = self.last, speaker
@@ -123,6 +128,9 @@ class Cast:
             return self._carried_on()
         if len(tokens) == 1 and tokens[0].lower_ in PRONOUNS:
             return self._pronoun(tokens[0], paragraph)
+        fixed = self.places.parties.canonical.get(skeleton(core_of(tokens)))
+        if fixed:
+            return self._as_speaker(self.people.called(fixed), how="name")
         parts = listed_persons(tokens) or joined_parts(tokens)
         return self._joint(parts, paragraph) if len(parts) > 1 else self._one(tokens, paragraph)
 
@@ -183,13 +191,15 @@ class Cast:
 
     def _as_speaker(self, person: Person, source: str = "", how: str = "name", other: Person | None = None) -> Speaker:
         kind = "unnamed person" if person.unnamed else "person"
-        name, runner_up = person.name, other.name if other else None
-        if person.unnamed:
-            side = side_of(kind, name, person.role, name, self.places)
-        else:
-            sides = (side_of(kind, name, role, source, self.places) for role in (*person.roles, None))
-            side = next(filter(None, sides), None) or self.places.of_office(person.role)
-        return Speaker(name, kind, person.role, side, person, how, runner_up)
+        name = self._canonical(person)
+        side = side_of(
+            kind, person.name, () if person.unnamed else person.roles, name if person.unnamed else source, self.places
+        )
+        return Speaker(name, kind, person.role, side, person, how, self._canonical(other) if other else None)
+
+    def _canonical(self, person: Person) -> str:
+        """The name that a corpus's own file gives a person, or else the article's."""
+        return self.places.parties.canonical.get(skeleton(person.name), person.name)
 
     def _joint(self, parts: Sequence[Sequence[Any]], paragraph: int) -> Speaker:
         """Several sources of one cue: one statement with several speakers."""
@@ -303,7 +313,7 @@ class Cast:
     def _group(self, head: Any, tokens: Sequence[Any], text: str) -> Speaker:
         meant = self.bodies.meant(tokens, head) if tokens[0].lower_ == "the" else None
         name = meant[0] if meant else POSSESSIVE.sub("", text)
-        side = side_of("group", name, None, name, self.places)
+        side = side_of("group", name, (), name, self.places)
         return Speaker(
             name, "group", None, side, how="body before" if meant else "group", runner_up=meant[1] if meant else None
         )
@@ -336,7 +346,7 @@ class Cast:
         state = state and not any(w in name.lower() for w in ("congress", "senate", "parliament", "army", "military"))
         place = any(e.label_ == "GPE" and head in list(e) for e in entities_in(tokens)) and not ACRONYM.fullmatch(name)
         kind = "government" if lemma in words.governments or state or place else "organisation"
-        side = side_of(kind, name, None, core_of(tokens), self.places)
+        side = side_of(kind, name, (), core_of(tokens), self.places)
         return Speaker(name, kind, role, side, how=how, runner_up=meant[1] if meant else None)
 
     def _owned(self, head: Any, name: str, paragraph: int) -> str:
