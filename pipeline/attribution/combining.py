@@ -1,0 +1,225 @@
+"""Rules and tagger together → statements: the tagger proposes spans; quotation marks, sentences and rules decide.
+
+The tagger finds more statements than the rules and sees their edges better; the rules know which halves belong together, that
+a quotation is said as a whole, and who the source of a cue is. What only one of them finds must be well supported.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.attribution.parse import Parsed
+from pipeline.attribution.quotations import Quotation
+from pipeline.attribution.tagger import Tagged
+from pipeline.records import Span
+
+SURE = 0.7  # mean probability of a content that no rule found; chosen on development negotiations, as the next two are
+LEAST = 0.3  # of a cue or a source
+MOSTLY = 0.35  # share of a quotation that, once tagged as content, makes the whole of it content
+EDGES = " \t\r\n\u00a0,;:—–-.…"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What somebody said, before it is known who that is: a content with the cue and the source that it has."""
+
+    content: list[Span]
+    cue: Span | None
+    source: Span | None
+
+
+@dataclass(slots=True)
+class _Group:
+    """The parts of one content while it is put together."""
+
+    parts: list[Span]
+    score: float
+    ruled: Found | None = field(default=None)
+
+
+class _Layout:
+    """Where things stand in an article: sentences, paragraphs, quotations, each in order."""
+
+    def __init__(self, parsed: Sequence[Parsed]) -> None:
+        self.paragraphs = [p.paragraph.span for p in parsed]
+        self.sentences: list[Span] = []
+        for paragraph in parsed:
+            for sentence in paragraph.doc.sents:
+                words = [paragraph.spans[t.i] for t in sentence if not t.is_space]
+                if words:
+                    self.sentences.append(Span(min(w.start for w in words), max(w.end for w in words)))
+        self.quotations = [q for p in parsed for q in p.quotations]
+
+    def sentence(self, offset: int) -> int:
+        """The number of the sentence at an offset, or of the one before it."""
+        return bisect_right(self.sentences, offset, key=lambda s: s.start) - 1
+
+    def paragraph(self, offset: int) -> int:
+        """The number of the paragraph at an offset, or of the one before it."""
+        return bisect_right(self.paragraphs, offset, key=lambda s: s.start) - 1
+
+    def touching(self, span: Span) -> Iterable[Quotation]:
+        """The quotations that share a character with `span`."""
+        at = bisect_right(self.quotations, span.start, key=lambda q: q.span.end)
+        while at < len(self.quotations) and self.quotations[at].span.start < span.end:
+            yield self.quotations[at]
+            at += 1
+
+    def opens_quotation(self, offset: int) -> bool:
+        """Whether a quotation that is speech of its own begins at an offset."""
+        at = bisect_left(self.quotations, offset, key=lambda q: q.span.start)
+        return at < len(self.quotations) and self.quotations[at].span.start == offset and self.quotations[at].full
+
+
+def combine(text: str, parsed: Sequence[Parsed], ruled: Sequence[Found], tagged: Sequence[Tagged]) -> list[Found]:
+    """The statements of an article, in order of their content.
+
+    Args:
+        parsed: the paragraphs that can hold a statement.
+        ruled: what the rules found.
+        tagged: what the tagger found.
+    """
+    layout = _Layout(parsed)
+    if not layout.sentences:
+        return []
+    pieces = _pieces(text, layout, ruled, [t for t in tagged if t.role == "content"])
+    contents = [span for span, _, _ in pieces]
+    cues, sources = (
+        [t.span for t in tagged if t.role == role and t.score >= LEAST and not _touches(t.span, contents)]
+        for role in ("cue", "source")
+    )
+    groups = _grouped(layout, pieces, cues, sources)
+    for group in groups:
+        group.ruled = _overlapping(group.parts, ruled)
+    return [_found(layout, g, cues, sources) for g in groups if _is_supported(layout, g, cues)]
+
+
+Piece = tuple[Span, bool, float]  # a content, whether it opens a statement, its score
+
+
+def _pieces(text: str, layout: _Layout, ruled: Sequence[Found], contents: Sequence[Tagged]) -> list[Piece]:
+    """Contents at their right edges, no two of them touching, with the quotations that only the rules gave somebody."""
+    pieces: list[Piece] = []
+    for tag in contents:
+        span = _at_edges(text, layout, tag.span)
+        if span is None:
+            continue
+        if pieces and span.start < pieces[-1][0].end:
+            before, opens, score = pieces[-1]
+            pieces[-1] = Span(before.start, max(before.end, span.end)), opens, max(score, tag.score)
+        else:
+            pieces.append((span, tag.opens, tag.score))
+    found = [span for span, _, _ in pieces]
+    for statement in ruled:
+        for part in statement.content:
+            for quotation in layout.touching(part):
+                if quotation.full and not _touches(quotation.span, found):
+                    pieces.append((quotation.span, True, 0.5))
+    return sorted(set(pieces))
+
+
+def _at_edges(text: str, layout: _Layout, span: Span) -> Span | None:
+    """A tagged content with whole quotations, within its sentence, and without marks at its ends; None if no word is left."""
+    start, end = span
+    within = layout.sentences[max(0, layout.sentence(start))]
+    if within.end < end:  # only a quotation goes on over the end of its sentence
+        end = max([within.end, *(min(end, q.span.end) for q in layout.touching(Span(start, within.end)))])
+    for quotation in layout.touching(Span(start, end)):
+        q = quotation.span
+        shared = min(end, q.end) - max(start, q.start)
+        if shared >= (MOSTLY if quotation.full else 0.5) * (q.end - q.start):
+            start, end = min(start, q.start), max(end, q.end)
+    while start < end and text[end - 1] in EDGES:
+        end -= 1
+    while start < end and text[start] in EDGES:
+        start += 1
+    return Span(start, end) if any(map(str.isalnum, text[start:end])) else None
+
+
+def _grouped(layout: _Layout, pieces: Sequence[Piece], cues: Sequence[Span], sources: Sequence[Span]) -> list[_Group]:
+    """Pieces that one source says in one sentence, or that go on without a cue, are one statement (codebook section 1)."""
+    groups: list[_Group] = []
+    for span, opens, score in pieces:
+        if groups and _goes_on(layout, groups[-1], span, opens, cues, sources):
+            groups[-1].parts.append(span)
+            groups[-1].score = max(groups[-1].score, score)
+        else:
+            groups.append(_Group([span], score))
+    return groups
+
+
+def _goes_on(layout: _Layout, group: _Group, span: Span, opens: bool, cues: Sequence[Span], sources: Sequence[Span]) -> bool:
+    last = group.parts[-1]
+    here = layout.sentence(span.start)
+    if here in (layout.sentence(last.start), layout.sentence(last.end - 1)):
+        another = any(last.end <= s.start and s.end <= span.start for s in _near(sources, last.end, span.start))
+        first = group.parts[0].start
+        has_one = any(layout.sentence(s.start) == layout.sentence(first) for s in _near(sources, first - 500, last.end))
+        return not (another and has_one)
+    sentence = layout.sentences[here]
+    if _near(sources, sentence.start, sentence.end):
+        return False
+    quotation, apart = layout.opens_quotation(span.start), layout.paragraph(span.start) - layout.paragraph(last.start)
+    if apart == 0 and not opens:
+        return True
+    return not _near(cues, sentence.start, sentence.end) and quotation and apart <= 1
+
+
+def _near(spans: Sequence[Span], start: int, end: int) -> Sequence[Span]:
+    """Those of `spans`, which are in order, that begin in a stretch."""
+    return spans[bisect_left(spans, (start, 0)) : bisect_left(spans, (end, 0))]
+
+
+def _is_supported(layout: _Layout, group: _Group, cues: Sequence[Span]) -> bool:
+    """Whether a rule found it too, or the tagger is sure and it has a cue or is speech in quotation marks."""
+    if group.ruled:
+        return True
+    if group.score < SURE:
+        return False
+    return layout.opens_quotation(group.parts[0].start) or any(_around(layout, group, cues))
+
+
+def _around(layout: _Layout, group: _Group, spans: Sequence[Span]) -> list[Span]:
+    """Those of `spans` in the sentences of a group's parts, the nearest to its first part first."""
+    found: list[Span] = []
+    for number in dict.fromkeys(layout.sentence(at) for p in group.parts for at in (p.start, p.end - 1)):
+        found += _near(spans, *layout.sentences[number])
+    first = group.parts[0]
+    return sorted(found, key=lambda s: max(first.start - s.end, s.start - first.end))
+
+
+def _found(layout: _Layout, group: _Group, cues: Sequence[Span], sources: Sequence[Span]) -> Found:
+    """A group with its cue and source: those tagged next to it, or else those of the rules."""
+    content = _merged(group.parts)
+    cue = next(iter(_around(layout, group, cues)), None)
+    source = next(iter(_around(layout, group, sources)), None)
+    if group.ruled and cue is None and source is None:
+        cue, source = (s if s and not _touches(s, content) else None for s in (group.ruled.cue, group.ruled.source))
+    elif group.ruled and source is None and group.ruled.source and not _touches(group.ruled.source, content):
+        source = group.ruled.source
+    return Found(content, cue, source)
+
+
+def _merged(parts: Sequence[Span]) -> list[Span]:
+    merged: list[Span] = []
+    for span in sorted(parts):
+        if merged and span.start <= merged[-1].end:
+            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
+        else:
+            merged.append(span)
+    return merged
+
+
+def _touches(span: Span, others: Sequence[Span]) -> bool:
+    """Whether a span shares a character with one of `others`, which are in order and apart."""
+    at = bisect_right(others, span.start, key=lambda s: s.end)
+    return at < len(others) and others[at].start < span.end
+
+
+def _overlapping(parts: Sequence[Span], ruled: Sequence[Found]) -> Found | None:
+    """The first statement of the rules that shares a character with one of the parts."""
+    at = bisect_left(ruled, parts[0].start, key=lambda f: f.content[-1].end)
+    for statement in ruled[max(0, at - 1) : at + 4]:
+        if any(part.overlaps(span) for part in parts for span in statement.content):
+            return statement
+    return None
