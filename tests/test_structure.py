@@ -19,7 +19,7 @@ FLOW = [
     "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.disputes", "attribution.grammar",
     "attribution.cues", "attribution.names", "attribution.sides", "attribution.roles", "attribution.people",
     "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences", "attribution.tagger",
-    "attribution.linking", "attribution",
+    "attribution.linking", "attribution.combining", "attribution",
     "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "checkpoints",
     "optimise", "training", "documents", "tagging", "baselines", "inference", "evaluation", "card", "plots", "report", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",

@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.attribution.linking import Found
 from pipeline.attribution.parse import Parsed
 from pipeline.attribution.quotations import Quotation
 from pipeline.attribution.tagger import Tagged
@@ -17,15 +18,6 @@ SURE = 0.7  # mean probability of a content that no rule found; chosen on develo
 LEAST = 0.3  # of a cue or a source
 MOSTLY = 0.35  # share of a quotation that, once tagged as content, makes the whole of it content
 EDGES = " \t\r\n\u00a0,;:—–-.…"
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What somebody said, before it is known who that is: a content with the cue and the source that it has."""
-
-    content: list[Span]
-    cue: Span | None
-    source: Span | None
 
 
 @dataclass(slots=True)

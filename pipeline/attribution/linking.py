@@ -1,8 +1,10 @@
 """Acts and quotations of an article → statements: what belongs together, and who it belongs to (codebook section 1)."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
 
 from pipeline.attribution.cues import Act, find_acts
 from pipeline.attribution.lexicon import lexicon
@@ -15,6 +17,15 @@ SPEAKING = frozenset(
     "he she they who some many others both his her their it its neither everyone nobody most several all".split()  # noqa: SIM905
 )
 ENOUGH = 4  # words that a quotation without a cue needs to be speech rather than a quoted term
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What somebody said, before it is known who that is: a content with the cue and the source that it has."""
+
+    content: list[Span]
+    cue: Span | None
+    source: Span | None
 
 
 @dataclass(slots=True)
@@ -39,6 +50,24 @@ def link(text: str, parsed: Sequence[Parsed], cast: Cast) -> list[Draft]:
     for draft in drafts:
         draft.content = _without(text, draft.content, [span for span in (draft.cue, draft.source) if span])
     return sorted(_apart(drafts), key=lambda d: d.content[0])
+
+
+def resolved(found: Sequence[Found], parsed: Sequence[Parsed], cast: Cast) -> list[Draft]:
+    """Statements with their speakers, in the order given, which is that of the reading."""
+    drafts = []
+    for statement in found:
+        place = statement.source or statement.content[0]
+        at = max(0, bisect_right(parsed, place.start, key=lambda p: p.paragraph.span.start) - 1)
+        tokens = _tokens(parsed[at], statement.source) if statement.source else []
+        speaker = cast.resolve(tokens, parsed[at].index)
+        drafts.append(Draft(parsed[at].index, -1, statement.cue, statement.source, speaker, statement.content))
+    return drafts
+
+
+def _tokens(parsed: Parsed, span: Span) -> list[Any]:
+    """The tokens of a paragraph in a span that is outside its quotations."""
+    at = bisect_right(parsed.spans, span.start, key=lambda s: s.end)
+    return list(takewhile(lambda t: parsed.spans[t.i].start < span.end, parsed.doc[at:]))
 
 
 def _apart(drafts: list[Draft]) -> list[Draft]:

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
-from pipeline.attribution.names import COMPANY, LEADING, entities_in, head_of, is_title, joined_heads, lemma_of, name_run, segments
+from pipeline.attribution.names import (
+    COMPANY,
+    LEADING,
+    entities_in,
+    head_of,
+    is_title,
+    joined_heads,
+    lemma_of,
+    name_run,
+    segments,
+)
 from pipeline.attribution.roles import HONORIFICS
 from pipeline.attribution.sides import parties_in
 

@@ -9,6 +9,7 @@ biases and norms, and the head; the rest is the published encoder, named by its 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from pipeline.encoder import WEIGHTS, load_encoder
 from pipeline.errors import ModelError
 from pipeline.records import Span
 
+SHIPPED = Path(__file__).parent / "weights"
 ROLES = ("source", "cue", "content")
 OUTSIDE, OPENS, INSIDE, GOES_ON = range(4)
 TAGS = 4
@@ -298,6 +300,16 @@ def tagged_spans(words: Sequence[Span], tags: NDArray[np.int64], inside: NDArray
             span = Span(words[at].start, words[end - 1].end)
             found.append(Tagged(role, span, bool(tags[at, k] == OPENS), float(inside[at:end, k].mean())))
     return found
+
+
+@lru_cache(maxsize=1)
+def shipped_tagger() -> "Tagger":
+    """The tagger that ships with the project, loaded on first use.
+
+    Raises:
+        ModelError: see `load`.
+    """
+    return Tagger.from_folder(SHIPPED)
 
 
 class Tagger:
