@@ -48,7 +48,8 @@ def link(text: str, parsed: Sequence[Parsed], cast: Cast) -> list[Draft]:
         _add_loose_quotations(text, paragraph, own, drafts, cast)
         drafts += own
     for draft in drafts:
-        draft.content = _without(text, draft.content, [span for span in (draft.cue, draft.source) if span])
+        draft.cue = _set_apart(text, draft, draft.cue)
+        draft.source = _set_apart(text, draft, draft.source)
     return sorted(_apart(drafts), key=lambda d: d.content[0])
 
 
@@ -80,13 +81,21 @@ def _apart(drafts: list[Draft]) -> list[Draft]:
     return [d for d in drafts if d.content]
 
 
+def _set_apart(text: str, draft: Draft, span: Span | None) -> Span | None:
+    """The cue or source `span` with no character in the content: what holds the other gives way, and may lose all."""
+    if span is None or not any(s.overlaps(span) for s in draft.content):
+        return span
+    if any(s.start <= span.start and span.end <= s.end and s != span for s in draft.content):
+        draft.content = _without(text, draft.content, [span])
+        return span
+    return next(iter(_without(text, [span], draft.content)), None)
+
+
 def _without(text: str, spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
-    """`spans` less `holes`, with no part left that holds no word."""
+    """`spans` less `holes`, in order, with no part left that holds no word."""
     for hole in holes:
-        cut = [(Span(s.start, min(s.end, hole.start)), Span(max(s.start, hole.end), s.end)) for s in spans if s.overlaps(hole)]
-        if cut:
-            whole = [s for s in spans if not s.overlaps(hole)]
-            spans = sorted([*whole, *(part for parts in cut for part in parts if any(map(str.isalnum, part.of(text))))])
+        parts = [p for s in spans for p in (Span(s.start, min(s.end, hole.start)), Span(max(s.start, hole.end), s.end))]
+        spans = sorted({p for p in parts if any(map(str.isalnum, p.of(text)))})
     return list(spans)
 
 
