@@ -183,9 +183,11 @@ def _divide(counts: Values) -> Values:
     return ratio
 
 
-def extract_set(labelled: LabelledSet, split: str | None = None) -> dict[str, Compared]:
+def extract_set(
+    labelled: LabelledSet, split: str | None = None, attributor: Attributor | None = None
+) -> dict[str, Compared]:
     """The annotated and the found statements of each article of a set (of one split), where its text is known."""
-    attributor, compared = Attributor(), dict[str, Compared]()
+    attributor, compared = attributor or Attributor(), dict[str, Compared]()
     for row in labelled.manifest:
         article = labelled.articles.get(row["id"])
         if article is not None and split in (None, row["split"]):
