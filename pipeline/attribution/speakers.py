@@ -16,6 +16,7 @@ from pipeline.attribution.names import (
     is_title,
     lemma_of,
     name_run,
+    name_words,
     segments,
 )
 from pipeline.attribution.parse import Parsed
@@ -127,7 +128,7 @@ class Cast:
         return self._joint(parts, paragraph) if len(parts) > 1 else self._one(tokens, paragraph)
 
     def _carried_on(self) -> Speaker:
-        if self.last is None:
+        if self.last is None or self.last.how == "none":
             return Speaker("unknown", "unnamed person", None, None, how="none")
         return replace(self.last, how="carried on", runner_up=self.before_last.name if self.before_last else None)
 
@@ -174,7 +175,7 @@ class Cast:
     def _is_known(self, run: Sequence[Any], before: Sequence[Any]) -> bool:
         """Whether a name stands alone or behind a possessor ("the ministry's Brunn") and is a known person's."""
         alone = not before or before[-1].tag_ == "POS"
-        return alone and not parties_in(run[-1].text) and bool(self.people.known([t.text for t in run]))
+        return alone and not parties_in(run[-1].text) and bool(self.people.known(name_words(run) or [run[-1].text]))
 
     def _named(self, person: Person, named: Sequence[Any], source: str) -> Speaker:
         others = self.people.rivals(person, named)
