@@ -46,22 +46,24 @@ PLAIN = {"official", "source", "diplomat", "person", "man", "woman", "spokesman"
 ONE = re.compile(r"^one (?!of )(?=(\w))", re.IGNORECASE)
 REACH = 2  # paragraphs back in which a pronoun's antecedent is looked for
 
-# How a source was resolved → how often that was right on the news of the train split.
+# How a source was resolved → how often the name was right, given the annotated source: on the news of the train split (1603
+# statements); for rules that decided fewer than 30 of them, with the dispatches of the train split. "one of a surname" came
+# up twice only, and is set to an even chance. 0: no speaker was found.
 CONFIDENCE = {
-    "name": 0.9,
-    "surname": 0.9,
-    "one of a surname": 0.6,
-    "pronoun": 0.8,
-    "pronoun of several": 0.7,
-    "office": 0.8,
-    "office of several": 0.6,
-    "described": 0.7,
-    "group": 0.7,
-    "body": 0.8,
-    "body before": 0.6,
-    "document": 0.6,
-    "joint": 0.6,
-    "carried on": 0.8,
+    "name": 0.97,
+    "surname": 0.88,
+    "one of a surname": 0.5,
+    "pronoun": 0.89,
+    "pronoun of several": 0.81,
+    "office": 0.82,
+    "office of several": 0.68,
+    "described": 0.53,
+    "group": 0.83,
+    "body": 0.83,
+    "body before": 0.67,
+    "document": 0.47,
+    "joint": 0.75,
+    "carried on": 0.88,
     "none": 0.0,
 }
 
