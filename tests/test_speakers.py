@@ -216,9 +216,9 @@ def test_role_of_the_first_mention_that_has_one(text: str, role: str | None) -> 
 
 
 def test_time_is_linear_in_the_length() -> None:
+    said = "He said no. The minister said no. The board said no."
     text = "\n\n".join(
-        f"Foreign Minister Mira Tolv{a}n rejected the Board of Harbour {a.upper()}. He said no. The minister said no. The board won."
-        for a in "abcdefghij"
+        f"Foreign Minister Mira Tolv{a}n rejected the Board of Harbour {a.upper()}. {said}" for a in "abcdefghij"
     )
     base = parsed_of(text)
 
