@@ -1,5 +1,6 @@
 """The persons of an article: every name is met once, under its fullest form, and found again by any part of it."""
 
+import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from pipeline.attribution.names import (
     is_title,
     is_titled,
     is_variant,
+    lemma_of,
     name_run,
     name_words,
     same_name,
@@ -27,6 +29,7 @@ from pipeline.attribution.spelling import skeleton
 
 HONOURS = ("lord", "lady", "ayatollah", "sheikh", "sheik")  # titles that are a part of the name
 MISTER = ("mr", "mrs", "ms", "dr")
+ADDRESS = re.compile(r"[/@#_\d]")
 ROLES = 4  # of a person that are kept: the first is shown, the others only find the person again
 NEAR = 30  # mentions or holders of an office that are looked at; a bound, so that time is linear in the article's length
 NO_PERSON = ("DATE", "MONEY", "TIME", "PERCENT")
@@ -121,7 +124,8 @@ class People:
         if not run or parties_in(" ".join(t.text for t in run)):
             return []
         titled = is_titled(list(token.doc[max(0, run[0].i - 2) : token.i + 1]), run)
-        return run if titled or (len(run) in (2, 3) and (folded(token.text) in self.titled or _speaks(token))) else []
+        sure = folded(token.text) in self.titled or _speaks(token) or _explained(token)
+        return run if titled or (len(run) in (2, 3) and sure) else []
 
     def _mention(self, parsed: Parsed, tokens: Sequence[Any]) -> None:
         person = self.meet(tokens)
@@ -158,7 +162,7 @@ class People:
     def meet(self, tokens: Sequence[Any]) -> Person | None:
         """The person that a name's tokens name, new or known; None where the words are no person's name."""
         words = name_words(tokens)
-        if not words or not words[-1][:1].isupper() or not self._credible(words, tokens):
+        if not words or not any(map(str.isupper, words[-1])) or not self._credible(words, tokens):
             return None
         gender = gender_of(tokens)
         person = next(iter(self.known(words, gender)), None)
@@ -200,8 +204,8 @@ class People:
         labels = self.labels[name]
         if COMPANY.search(name) or (len(words) > 1 and any(_is_acronym(w) for w in words[1:])) or is_body(words[-1]):
             return False
-        if len(words) > 2 and all(map(str.isupper, words)):
-            return False  # a headline in capitals
+        if (len(words) > 2 and all(map(str.isupper, words))) or ADDRESS.search(name):
+            return False  # a headline in capitals, a link
         if len(words) > 1:
             return labels["PERSON"] >= labels["GPE"] + labels["LOC"]
         if folded(words[0]) in self.by_word:
@@ -281,6 +285,13 @@ def _speaks(token: Any) -> bool:
     """Whether a name that the entity recogniser passes over is the subject of a verb of saying."""
     subject = token.dep_ == "nsubj" and token.head.lemma_.lower() in lexicon().say
     return subject and token.ent_type_ in ("", "PERSON") and not any(c.dep_ == "det" for c in token.children)
+
+
+def _explained(token: Any) -> bool:
+    """Whether ", the minister" or the like stands behind a name."""
+    behind = token.doc[token.i + 1 : token.i + 6]
+    aside = len(behind) > 2 and behind[0].text == "," and behind[1].pos_ == "DET"
+    return aside and any(lemma_of(t) in lexicon().people for t in behind)
 
 
 def _is_acronym(word: str) -> bool:

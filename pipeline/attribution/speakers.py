@@ -18,6 +18,7 @@ from pipeline.attribution.names import (
     is_title,
     lemma_of,
     name_run,
+    name_words,
     segments,
 )
 from pipeline.attribution.parse import Parsed
@@ -49,22 +50,24 @@ PLAIN = {"official", "source", "diplomat", "person", "man", "woman", "spokesman"
 ONE = re.compile(r"^one (?!of )(?=(\w))", re.IGNORECASE)
 REACH = 2  # paragraphs back in which a pronoun's antecedent is looked for
 
-# How a source was resolved → how often that was right on the news of the train split.
+# How a source was resolved → how often the name was right, given the annotated source: on the news of the train split (1603
+# statements); for rules that decided fewer than 30 of them, with the dispatches of the train split. "one of a surname" came
+# up twice only, and is set to an even chance. 0: no speaker was found.
 CONFIDENCE = {
-    "name": 0.9,
-    "surname": 0.9,
-    "one of a surname": 0.6,
-    "pronoun": 0.8,
-    "pronoun of several": 0.7,
-    "office": 0.8,
-    "office of several": 0.6,
-    "described": 0.7,
-    "group": 0.7,
-    "body": 0.8,
-    "body before": 0.6,
-    "document": 0.6,
-    "joint": 0.6,
-    "carried on": 0.8,
+    "name": 0.97,
+    "surname": 0.88,
+    "one of a surname": 0.5,
+    "pronoun": 0.89,
+    "pronoun of several": 0.81,
+    "office": 0.82,
+    "office of several": 0.68,
+    "described": 0.53,
+    "group": 0.83,
+    "body": 0.83,
+    "body before": 0.67,
+    "document": 0.47,
+    "joint": 0.75,
+    "carried on": 0.88,
     "none": 0.0,
 }
 
@@ -135,7 +138,7 @@ class Cast:
         return self._joint(parts, paragraph) if len(parts) > 1 else self._one(tokens, paragraph)
 
     def _carried_on(self) -> Speaker:
-        if self.last is None:
+        if self.last is None or self.last.how == "none":
             return Speaker("unknown", "unnamed person", None, None, how="none")
         return replace(self.last, how="carried on", runner_up=self.before_last.name if self.before_last else None)
 
@@ -182,7 +185,7 @@ class Cast:
     def _is_known(self, run: Sequence[Any], before: Sequence[Any]) -> bool:
         """Whether a name stands alone or behind a possessor ("the ministry's Brunn") and is a known person's."""
         alone = not before or before[-1].tag_ == "POS"
-        return alone and not parties_in(run[-1].text) and bool(self.people.known([t.text for t in run]))
+        return alone and not parties_in(run[-1].text) and bool(self.people.known(name_words(run) or [run[-1].text]))
 
     def _named(self, person: Person, named: Sequence[Any], source: str) -> Speaker:
         others = self.people.rivals(person, named)
