@@ -19,6 +19,8 @@ from pipeline.records import Span, Statement
 LOOSE, STRICT = 0.3, 0.8  # intersection over union in characters
 TYPES = ("direct", "indirect", "mixed")
 FIELDS = ("speaker", "kind", "type", "side", "role")
+# Before a name: readers wrote "President Tolvan" and "Tolvan" alike where an article has no first name.
+PASSED_OVER = frozenset("the a an mr mrs ms dr president sen senator rep gen general gov governor chancellor".split())  # noqa: SIM905
 RECORD = ("speaker", "kind", "type", "side")  # with content, cue and source: what makes a whole record
 
 Counts = Mapping[str, int]
@@ -53,13 +55,13 @@ def match(annotated: Sequence[Statement], found: Sequence[Statement], least: flo
 
 
 def same_value(annotated: str | None, found: str | None) -> bool:
-    """Whether two values of a field mean the same: case, a leading article and short titles do not matter."""
+    """Whether two values of a field mean the same: case, a leading article and a title before a name do not matter."""
     return _plain(annotated) == _plain(found)
 
 
 def _plain(value: str | None) -> str:
     words = (value or "").casefold().replace("’", "'").split()
-    while words and words[0].rstrip(".") in ("the", "a", "an", "mr", "mrs", "ms", "dr"):
+    while len(words) > 1 and words[0].rstrip(".") in PASSED_OVER:
         words.pop(0)
     return " ".join(words)
 
@@ -183,9 +185,7 @@ def _divide(counts: Values) -> Values:
     return ratio
 
 
-def extract_set(
-    labelled: LabelledSet, split: str | None = None, attributor: Attributor | None = None
-) -> dict[str, Compared]:
+def extract_set(labelled: LabelledSet, split: str | None = None, attributor: Attributor | None = None) -> dict[str, Compared]:
     """The annotated and the found statements of each article of a set (of one split), where its text is known."""
     attributor, compared = attributor or Attributor(), dict[str, Compared]()
     for row in labelled.manifest:

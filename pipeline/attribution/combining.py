@@ -8,7 +8,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.attribution.linking import Found
+from pipeline.attribution.linking import Found, tokens_in
+from pipeline.attribution.names import head_of
 from pipeline.attribution.parse import Parsed
 from pipeline.attribution.quotations import Quotation
 from pipeline.attribution.tagger import Tagged
@@ -17,6 +18,8 @@ from pipeline.records import Span
 SURE = 0.7  # mean probability of a content that no rule found; chosen on development negotiations, as the next two are
 LEAST = 0.3  # of a cue or a source
 MOSTLY = 0.35  # share of a quotation that, once tagged as content, makes the whole of it content
+GAP = 3  # characters without a letter between two parts of a content that is one
+BEFORE_NOUN = ("det", "amod", "compound", "nummod", "poss", "quantmod", "nmod")
 EDGES = " \t\r\n\u00a0,;:—–-.…"
 
 
@@ -33,6 +36,7 @@ class _Layout:
     """Where things stand in an article: sentences, paragraphs, quotations, each in order."""
 
     def __init__(self, parsed: Sequence[Parsed]) -> None:
+        self.parsed = parsed
         self.paragraphs = [p.paragraph.span for p in parsed]
         self.sentences: list[Span] = []
         for paragraph in parsed:
@@ -56,6 +60,23 @@ class _Layout:
         while at < len(self.quotations) and self.quotations[at].span.start < span.end:
             yield self.quotations[at]
             at += 1
+
+    def phrase(self, span: Span) -> Span:
+        """A source that was tagged in part, with the words of its noun phrase that stand right beside it."""
+        paragraph = self.parsed[max(0, self.paragraph(span.start))]
+        tokens = tokens_in(paragraph, span)
+        if not tokens:
+            return span
+        first, last = tokens[0], tokens[-1]
+        while last.dep_ in BEFORE_NOUN and last.i < last.head.i <= last.i + 4 and not any(
+            t.is_punct or paragraph.quotes[t.i] >= 0 for t in last.doc[last.i + 1 : last.head.i + 1]
+        ):  # fmt: skip
+            last = last.head
+        head = head_of(list(first.doc[first.i : last.i + 1]))
+        left = [c.left_edge for c in head.lefts if c.dep_ in BEFORE_NOUN and c.i < first.i]
+        if left and first.i - left[0].i <= 6 and not any(paragraph.quotes[t.i] >= 0 for t in first.doc[left[0].i : first.i]):
+            first = left[0]
+        return Span(paragraph.spans[first.i].start, paragraph.spans[last.i].end)
 
     def opens_quotation(self, offset: int) -> bool:
         """Whether a quotation that is speech of its own begins at an offset."""
@@ -83,7 +104,7 @@ def combine(text: str, parsed: Sequence[Parsed], ruled: Sequence[Found], tagged:
     groups = _grouped(layout, pieces, cues, sources)
     for group in groups:
         group.ruled = _overlapping(group.parts, ruled)
-    return [_found(layout, g, cues, sources) for g in groups if _is_supported(layout, g, cues)]
+    return [_found(text, layout, g, cues, sources) for g in groups if _is_supported(layout, g, cues)]
 
 
 Piece = tuple[Span, bool, float]  # a content, whether it opens a statement, its score
@@ -180,26 +201,38 @@ def _around(layout: _Layout, group: _Group, spans: Sequence[Span]) -> list[Span]
     return sorted(found, key=lambda s: max(first.start - s.end, s.start - first.end))
 
 
-def _found(layout: _Layout, group: _Group, cues: Sequence[Span], sources: Sequence[Span]) -> Found:
+def _found(text: str, layout: _Layout, group: _Group, cues: Sequence[Span], sources: Sequence[Span]) -> Found:
     """A group with its cue and source: those tagged next to it, or else those of the rules."""
-    content = _merged(group.parts)
+    content = _merged(text, group.parts)
     cue = next(iter(_around(layout, group, cues)), None)
     source = next(iter(_around(layout, group, sources)), None)
-    if group.ruled and cue is None and source is None:
-        cue, source = (s if s and not _touches(s, content) else None for s in (group.ruled.cue, group.ruled.source))
-    elif group.ruled and source is None and group.ruled.source and not _touches(group.ruled.source, content):
-        source = group.ruled.source
+    source = layout.phrase(source) if source else None
+    if source and _touches(source, content):
+        source = None
+    ruled = group.ruled
+    if ruled is None:
+        return Found(content, cue, source)
+    same = source is None or ruled.cue == cue or (ruled.source is not None and ruled.source.overlaps(source))
+    if ruled.source and same and not _touches(ruled.source, content):
+        source = ruled.source  # the parse sees the whole noun phrase
+    if ruled.cue and (cue is None or ruled.cue.overlaps(cue)) and not _touches(ruled.cue, content):
+        cue = ruled.cue
     return Found(content, cue, source)
 
 
-def _merged(parts: Sequence[Span]) -> list[Span]:
+def _merged(text: str, parts: Sequence[Span]) -> list[Span]:
+    """Parts in order, those made one that touch or have no word between them."""
     merged: list[Span] = []
     for span in sorted(parts):
-        if merged and span.start <= merged[-1].end:
+        if merged and _is_small(text[merged[-1].end : span.start]):
             merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
         else:
             merged.append(span)
     return merged
+
+
+def _is_small(gap: str) -> bool:
+    return len(gap) <= GAP and not any(map(str.isalnum, gap))
 
 
 def _touches(span: Span, others: Sequence[Span]) -> bool:

@@ -59,13 +59,13 @@ def resolved(found: Sequence[Found], parsed: Sequence[Parsed], cast: Cast) -> li
     for statement in found:
         place = statement.source or statement.content[0]
         at = max(0, bisect_right(parsed, place.start, key=lambda p: p.paragraph.span.start) - 1)
-        tokens = _tokens(parsed[at], statement.source) if statement.source else []
+        tokens = tokens_in(parsed[at], statement.source) if statement.source else []
         speaker = cast.resolve(tokens, parsed[at].index)
         drafts.append(Draft(parsed[at].index, -1, statement.cue, statement.source, speaker, statement.content))
     return drafts
 
 
-def _tokens(parsed: Parsed, span: Span) -> list[Any]:
+def tokens_in(parsed: Parsed, span: Span) -> list[Any]:
     """The tokens of a paragraph in a span that is outside its quotations."""
     at = bisect_right(parsed.spans, span.start, key=lambda s: s.end)
     return list(takewhile(lambda t: parsed.spans[t.i].start < span.end, parsed.doc[at:]))

@@ -1,0 +1,96 @@
+"""What rules and tagger find together: whole quotations, sentences, who goes on, what must be supported."""
+
+import pytest
+
+from pipeline.attribution import Attributor
+from pipeline.attribution.tagger import Tagged
+from pipeline.records import Article, Span, Statement
+
+
+class Oracle:
+    """Stands in for a tagger: tags the given phrases of a text, `+` before one that goes on with the statement before."""
+
+    def __init__(self, score: float = 0.95, **phrases: list[str]) -> None:
+        self.score, self.phrases = score, phrases
+
+    def tag(self, text: str, spans: object) -> list[Tagged]:
+        found = []
+        for role, phrases in self.phrases.items():
+            at = 0
+            for phrase in phrases:
+                words = phrase.removeprefix("+")
+                at = text.index(words, at)
+                found.append(Tagged(role, Span(at, at + len(words)), not phrase.startswith("+"), self.score))
+        return found
+
+
+def extract(text: str, oracle: Oracle) -> list[Statement]:
+    statements = Attributor(tagger=oracle).extract(Article("a", text))  # type: ignore[arg-type]
+    for s in statements:
+        assert s.text == " ".join(" ".join(span.of(text).split()) for span in s.content)
+    return statements
+
+
+def test_what_no_rule_knows_is_found_with_its_source_and_cue() -> None:
+    text = "Ada Brunn let it be known that the ferry would sail. The harbour was quiet."
+    oracle = Oracle(source=["Ada Brunn"], cue=["let it be known"], content=["that the ferry would sail"])
+    (found,) = extract(text, oracle)
+    assert (found.text, found.cue_text, found.speaker) == ("that the ferry would sail", "let it be known", "Ada Brunn")
+
+
+@pytest.mark.parametrize(
+    ("score", "cue", "count"), [(0.95, ["let it be known"], 1), (0.95, [], 0), (0.5, ["let it be known"], 0)]
+)
+def test_what_only_the_tagger_finds_needs_a_cue_and_a_sure_tagger(score: float, cue: list[str], count: int) -> None:
+    text = "Ada Brunn let it be known that the ferry would sail."
+    oracle = Oracle(score, source=["Ada Brunn"], cue=cue, content=["that the ferry would sail"])
+    assert len(extract(text, oracle)) == count
+
+
+def test_a_quotation_is_content_as_a_whole() -> None:
+    text = "“We are done. We will not come back to this table,” Ada Brunn said."
+    (found,) = extract(text, Oracle(source=["Ada Brunn"], cue=["said"], content=["We will not come back to this table"]))
+    assert found.text == "“We are done. We will not come back to this table,”"
+
+
+def test_content_ends_with_its_sentence() -> None:
+    text = "Ada Brunn said the ferry would sail. The harbour was quiet on Monday."
+    (found,) = extract(text, Oracle(source=["Ada Brunn"], cue=["said"], content=["the ferry would sail. The harbour"]))
+    assert found.text == "the ferry would sail"
+
+
+def test_one_source_in_one_sentence_is_one_statement() -> None:
+    text = "Ada Brunn called the plan a trap and added that nobody would sign it."
+    oracle = Oracle(source=["Ada Brunn"], cue=["called", "added"], content=["the plan a trap", "that nobody would sign it"])
+    (found,) = extract(text, oracle)
+    assert [s.of(text) for s in found.content] == ["the plan a trap", "that nobody would sign it"]
+    assert found.cue_text == "called"
+
+
+def test_two_sources_in_one_sentence_are_two_statements() -> None:
+    text = "Ada Brunn said the plan was a trap, and Pavel Drunic said that it was not."
+    oracle = Oracle(
+        source=["Ada Brunn", "Pavel Drunic"], cue=["said", "said"], content=["the plan was a trap", "that it was not"]
+    )
+    assert [s.speaker for s in extract(text, oracle)] == ["Ada Brunn", "Pavel Drunic"]
+
+
+def test_a_quotation_of_the_next_paragraph_goes_on() -> None:
+    text = "“We are done here,” Ada Brunn said on Monday evening.\n\n“We will not come back to this table.”"
+    oracle = Oracle(source=["Ada Brunn"], cue=["said"], content=["We are done here", "We will not come back to this table"])
+    (found,) = extract(text, oracle)
+    assert len(found.content) == 2
+
+
+def test_a_source_tagged_in_part_is_the_whole_phrase() -> None:
+    text = "Some weary negotiators let it be known that the ferry would sail."
+    oracle = Oracle(source=["Some"], cue=["let it be known"], content=["that the ferry would sail"])
+    (found,) = extract(text, oracle)
+    assert found.source_text == "Some weary negotiators"
+
+
+def test_what_only_the_rules_find_is_left_out_unless_it_is_a_quotation() -> None:
+    said, quoted = "Ada Brunn said that the ferry would sail.", "“The ferry will sail tomorrow,” Ada Brunn said."
+    assert Attributor(rules_only=True).extract(Article("a", said))
+    assert extract(said, Oracle()) == []
+    assert [s.speaker for s in extract(quoted, Oracle())] == ["Ada Brunn"]
