@@ -1,13 +1,15 @@
 """Rules and tagger together → statements: the tagger proposes spans; quotation marks, sentences and rules decide.
 
 The tagger finds more statements than the rules and sees their edges better; the rules know which halves belong together, that
-a quotation is said as a whole, and who the source of a cue is. What only one of them finds must be well supported.
+a quotation is said as a whole, and who the source of a cue is. What only the tagger finds must be well supported.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.attribution.grammar import unsaid
+from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.linking import Found, tokens_in
 from pipeline.attribution.names import head_of
 from pipeline.attribution.parse import Parsed
@@ -78,6 +80,11 @@ class _Layout:
             first = left[0]
         return Span(paragraph.spans[first.i].start, paragraph.spans[last.i].end)
 
+    def is_unsaid(self, cue: Span) -> bool:
+        """Whether a cue tells what was not said ("would not say when")."""
+        paragraph = self.parsed[max(0, self.paragraph(cue.start))]
+        return any(t.pos_ == "VERB" and t.lemma_.lower() in lexicon().say and unsaid(t) for t in tokens_in(paragraph, cue))
+
     def opens_quotation(self, offset: int) -> bool:
         """Whether a quotation that is speech of its own begins at an offset."""
         at = bisect_left(self.quotations, offset, key=lambda q: q.span.start)
@@ -104,7 +111,10 @@ def combine(text: str, parsed: Sequence[Parsed], ruled: Sequence[Found], tagged:
     groups = _grouped(layout, pieces, cues, sources)
     for group in groups:
         group.ruled = _overlapping(group.parts, ruled)
-    return [_found(text, layout, g, cues, sources) for g in groups if _is_supported(layout, g, cues)]
+    found = [_found(text, layout, g, cues, sources) for g in groups if _is_supported(layout, g, cues)]
+    taken = sorted(span for statement in found for span in statement.content)
+    found += [r for r in ruled if not any(_touches(span, taken) for span in r.content)]
+    return sorted(found, key=lambda f: f.content[0])
 
 
 Piece = tuple[Span, bool, float]  # a content, whether it opens a statement, its score
@@ -187,7 +197,7 @@ def _is_supported(layout: _Layout, group: _Group, cues: Sequence[Span]) -> bool:
     """Whether a rule found it too, or the tagger is sure and it has a cue or is speech in quotation marks."""
     if group.ruled:
         return True
-    if group.score < SURE:
+    if group.score < SURE or any(layout.is_unsaid(cue) for cue in _around(layout, group, cues)[:1]):
         return False
     return layout.opens_quotation(group.parts[0].start) or any(_around(layout, group, cues))
 
