@@ -11,7 +11,6 @@ from pathlib import Path
 from pipeline.articles import DETAILS, Columns, Failure, Found, read_found
 from pipeline.attribution import Attributor
 from pipeline.attribution.canon import canonical_names
-from pipeline.attribution.parties import Parties
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import write_text
 from pipeline.inference import Labeller
@@ -51,7 +50,7 @@ def run_articles(
     labeller: Labeller | None,
     columns: Columns | None = None,
     advance: Advance = lambda _: None,
-    parties: Parties | None = None,
+    attributor: Attributor | None = None,
 ) -> Tally:
     """Extract, and with a labeller label, the statements of every article; write them and the list of failures.
 
@@ -61,23 +60,24 @@ def run_articles(
     Args:
         found: the files, from `articles.find`.
         output: a path whose ending chooses the format, or `-` for standard output.
-        parties: those of a corpus's own file.
         advance: called with 1 after each article.
+        attributor: how statements are found; the default one where none is given.
 
     Raises:
         ConfigError: the output cannot be written.
     """
+    attributor = attributor or Attributor()
     tally = Tally(statements=0, skipped=[str(p) for p in found.skipped])
     names: Counter[str] = Counter()
     with (
         open_writer(output, labeller.tasks if labeller else ()) as writer,
         tempfile.TemporaryFile("w+", encoding="utf-8") as waiting,
     ):
-        for statements in _extracted(read_found(found, columns), tally, advance, Attributor(parties)):
+        for statements in _extracted(read_found(found, columns), tally, advance, attributor):
             waiting.writelines(to_json(to_dict(s)) + "\n" for s in statements)
             names.update(s.speaker for s in statements if s.kind == "person" and s.speaker)
         waiting.seek(0)
-        renamed = _renamed(waiting, canonical_names(names, parties.canonical if parties else {}))
+        renamed = _renamed(waiting, canonical_names(names, attributor.parties.canonical if attributor.parties else {}))
         writer.write(labeller.stream(renamed) if labeller else renamed)
     _write_failures(output, tally)
     return tally

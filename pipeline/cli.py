@@ -26,6 +26,9 @@ Inputs = Annotated[
 Output = Annotated[str, typer.Option("--output", "-o", help="a file: .jsonl, .csv or .parquet; - for standard output")]
 Run = Annotated[Path, typer.Option("--model", "-m", help="a run folder of train.py")]
 TextColumnName = Annotated[str, typer.Option(help="the column of a table that holds the text")]
+RulesOnly = Annotated[
+    bool, typer.Option("--rules-only", help="find statements without the tagger: faster, and fewer are found")
+]
 IdColumnName = Annotated[str, typer.Option(help="the column of a table that holds the id")]
 PartiesFile = Annotated[
     Path | None, typer.Option("--parties", help="a .yaml of the parties of these articles: docs/data_format.md")
@@ -55,11 +58,14 @@ def extract(
     inputs: Inputs,
     output: Output,
     parties: PartiesFile = None,
+    rules_only: RulesOnly = False,
     text_column: TextColumnName = "text",
     id_column: IdColumnName = "id",
 ) -> None:
     """Find the attributed statements of articles: who said what, where."""
-    _over_articles(inputs, output, None, parties, text_column, id_column)
+    attributor = _attributor(parties, rules_only)
+    with _located(inputs, output, text_column, id_column) as (found, columns):
+        _over_articles(found, columns, output, None, attributor)
 
 
 @app.command()
@@ -69,6 +75,7 @@ def label(
     model: Run = DEFAULT_RUN,
     statements: Annotated[Path | None, typer.Option(help="label this file of statements instead of articles")] = None,
     parties: PartiesFile = None,
+    rules_only: RulesOnly = False,
     text_column: TextColumnName = "text",
     id_column: IdColumnName = "id",
 ) -> None:
@@ -78,11 +85,12 @@ def label(
             "name either articles or --statements FILE, not both" if inputs else "name articles, or --statements FILE"
         )
     if statements is None:
-        _over_articles(inputs, output, model, parties, text_column, id_column)
-    elif parties is not None:
-        raise ConfigError(
-            f"--parties {parties}: the statements of --statements have their sides already; leave one of them out"
-        )
+        attributor = _attributor(parties, rules_only)
+        with _located(inputs, output, text_column, id_column) as (found, columns):
+            _over_articles(found, columns, output, _labeller(model), attributor)
+    elif parties is not None or rules_only:
+        given = "--rules-only" if parties is None else f"--parties {parties}"
+        raise ConfigError(f"{given}: the statements of --statements are found and have sides already; leave one of them out")
     else:
         from pipeline.batch import run_statements
 
@@ -143,18 +151,24 @@ def report(
     _say(f"report: {output}")
 
 
-def _over_articles(
-    inputs: list[Path] | None, output: str, model: Path | None, parties: Path | None, text_column: str, id_column: str
-) -> None:
-    from pipeline.attribution.parties import read_parties
+def _over_articles(found: Any, columns: Any, output: str, labeller: Any, attributor: Any) -> None:
     from pipeline.batch import run_articles
 
-    known = None if parties is None else read_parties(parties)
-    with _located(inputs, output, text_column, id_column) as (found, columns):
-        labeller = None if model is None else _labeller(model)
-        with _progress(len(found.files)) as advance:
-            tally = run_articles(found, output, labeller, columns, advance, known)
+    with _progress(len(found.files)) as advance:
+        tally = run_articles(found, output, labeller, columns, advance, attributor)
     _finish(tally, output)
+
+
+def _attributor(parties: Path | None, rules_only: bool) -> Any:
+    from pipeline.attribution import Attributor
+    from pipeline.attribution.parties import read_parties
+
+    known = None if parties is None else read_parties(parties)
+    if not rules_only:
+        from pipeline.encoder import quiet
+
+        quiet()
+    return Attributor(known, rules_only=rules_only)
 
 
 def _finish(tally: Any, output: str) -> None:

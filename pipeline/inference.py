@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from pipeline.attribution import Attributor
-from pipeline.attribution.parties import Parties
 from pipeline.codebook import Task
 from pipeline.model import encode, load, probabilities, tasks_of
 from pipeline.records import Article, Judgement, LabelledStatement, Statement
@@ -33,20 +32,22 @@ class Labelled(list[LabelledStatement]):
 class Labeller:
     """A trained model with its tokenizer, ready to label."""
 
-    def __init__(self, model: Any, tokenizer: Any, name: str, batch_size: int = 64, parties: Parties | None = None) -> None:
-        """Use `from_pretrained`; this is for models that are in memory. `parties`: as for `Attributor`."""
+    def __init__(
+        self, model: Any, tokenizer: Any, name: str, batch_size: int = 64, attributor: Attributor | None = None
+    ) -> None:
+        """Use `from_pretrained`; this is for models that are in memory. `attributor`: how statements are found."""
         self.model, self.tokenizer, self.name, self.batch_size = model.eval(), tokenizer, name, batch_size
-        self.attributor = Attributor(parties)
+        self.attributor = attributor or Attributor()
 
     @classmethod
-    def from_pretrained(cls, run: str | Path, batch_size: int = 64, parties: Parties | None = None) -> Self:
+    def from_pretrained(cls, run: str | Path, batch_size: int = 64, attributor: Attributor | None = None) -> Self:
         """Load the model of a run folder (or of a bare model folder).
 
         Raises:
             ModelError: the run is missing, incomplete or damaged.
         """
         model, tokenizer = load(model_folder(Path(run)))
-        return cls(model, tokenizer, identity(Path(run)), batch_size, parties)
+        return cls(model, tokenizer, identity(Path(run)), batch_size, attributor)
 
     @property
     def tasks(self) -> list[Task]:

@@ -100,7 +100,7 @@ def test_a_corpus_has_its_own_parties(own: Path) -> None:
         ("Sergei Odrin", "Orlan Council"),
         ("Mira Tolvan", "observer"),
         ("A Canadian minister", "observer"),
-        ("The Council", "Orlan Council"),
+        ("Council", "Orlan Council"),
     ]
 
 

@@ -1,15 +1,17 @@
-"""Speakers on invented articles: one name for one person, what a source means, how surely, and in what time."""
+"""Speakers on invented articles: one name for one person, what a source means, how surely."""
 
 import pytest
 
 from pipeline.attribution import Attributor
+from pipeline.attribution.names import is_variant, same_name
 from pipeline.attribution.paragraphs import split_paragraphs
 from pipeline.attribution.parse import Parsed, parse
 from pipeline.attribution.quotations import find_quotations
-from pipeline.attribution.speakers import Cast, Speaker
+from pipeline.attribution.roles import terms_of
+from pipeline.attribution.speakers import CONFIDENCE, Cast, Speaker
 from pipeline.records import Article, Statement
 
-ATTRIBUTOR = Attributor()
+ATTRIBUTOR = Attributor(rules_only=True)  # what is said is a plain clause here; who says it is the subject
 MET = "Foreign Minister Mira Tolvan met the council on Monday. "
 
 
@@ -208,24 +210,3 @@ def test_an_office_is_found_by_its_nation_in_any_form() -> None:
 )
 def test_role_of_the_first_mention_that_has_one(text: str, role: str | None) -> None:
     assert extract(text.replace("no.", "that it was late."))[0].role == role
-
-
-def test_time_is_linear_in_the_length() -> None:
-    said = "He said no. The minister said no. The board said no."
-    text = "\n\n".join(
-        f"Foreign Minister Mira Tolv{a}n rejected the Board of Harbour {a.upper()}. {said}" for a in "abcdefghij"
-    )
-    base = parsed_of(text)
-
-    def seconds(times: int) -> float:
-        parsed = [replace(p, index=len(base) * k + p.index) for k in range(times) for p in base]
-        start = time.perf_counter()
-        cast = Cast(parsed)
-        for paragraph in parsed:
-            for token in paragraph.doc:
-                if token.dep_ == "nsubj":
-                    cast.resolve(list(token.subtree), paragraph.index)
-        return time.perf_counter() - start
-
-    seconds(2)
-    assert min(seconds(60) for _ in range(2)) < 3 * min(seconds(30) for _ in range(2))

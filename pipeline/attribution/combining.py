@@ -4,13 +4,15 @@ The tagger finds more statements than the rules and sees their edges better; the
 a quotation is said as a whole, and who the source of a cue is. What only the tagger finds must be well supported.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from pipeline.attribution.grammar import unsaid
 from pipeline.attribution.lexicon import lexicon
-from pipeline.attribution.linking import Found, tokens_in
+from pipeline.attribution.linking import Found, tokens_in, without
 from pipeline.attribution.names import head_of
 from pipeline.attribution.parse import Parsed
 from pipeline.attribution.quotations import Quotation
@@ -22,6 +24,7 @@ LEAST = 0.3  # of a cue or a source
 MOSTLY = 0.35  # share of a quotation that, once tagged as content, makes the whole of it content
 GAP = 3  # characters without a letter between two parts of a content that is one
 BEFORE_NOUN = ("det", "amod", "compound", "nummod", "poss", "quantmod", "nmod")
+FURTHER_CUE = re.compile(r"[,;]?\s*(?:and|but)\s.{3,40}", re.DOTALL)  # "and warned", between two contents
 EDGES = " \t\r\n\u00a0,;:—–-.…"
 
 
@@ -222,12 +225,20 @@ def _found(text: str, layout: _Layout, group: _Group, cues: Sequence[Span], sour
     ruled = group.ruled
     if ruled is None:
         return Found(content, cue, source)
+    content = _without_cues(text, content, ruled, cue)
     same = source is None or ruled.cue == cue or (ruled.source is not None and ruled.source.overlaps(source))
     if ruled.source and same and not _touches(ruled.source, content):
         source = ruled.source  # the parse sees the whole noun phrase
     if ruled.cue and (cue is None or ruled.cue.overlaps(cue)) and not _touches(ruled.cue, content):
         cue = ruled.cue
     return Found(content, cue, source)
+
+
+def _without_cues(text: str, content: list[Span], ruled: Found, cue: Span | None) -> list[Span]:
+    """A content less a further cue between two parts of the rules' content; less the rules' cue, if none was tagged."""
+    between = [Span(left.end, right.start) for left, right in pairwise(ruled.content)]
+    holes = [hole for hole in between if FURTHER_CUE.fullmatch(hole.of(text))]
+    return without(text, content, [*([ruled.cue] if ruled.cue and cue is None else []), *holes]) or content
 
 
 def _merged(text: str, parts: Sequence[Span]) -> list[Span]:

@@ -86,12 +86,12 @@ def _set_apart(text: str, draft: Draft, span: Span | None) -> Span | None:
     if span is None or not any(s.overlaps(span) for s in draft.content):
         return span
     if any(s.start <= span.start and span.end <= s.end and s != span for s in draft.content):
-        draft.content = _without(text, draft.content, [span])
+        draft.content = without(text, draft.content, [span])
         return span
-    return next(iter(_without(text, [span], draft.content)), None)
+    return next(iter(without(text, [span], draft.content)), None)
 
 
-def _without(text: str, spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
+def without(text: str, spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
     """`spans` less `holes`, in order, with no part left that holds no word."""
     for hole in holes:
         parts = [p for s in spans for p in (Span(s.start, min(s.end, hole.start)), Span(max(s.start, hole.end), s.end))]

@@ -7,8 +7,8 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
-from pipeline.attribution.spelling import skeleton
 
+SOUNDS = str.maketrans({"c": "k", "q": "k", "w": "v", "z": "s", "j": "i"})
 COMPANY = re.compile(r"\b(?:Corp|Inc|Ltd|Co|Plc|Group|Motors|Airlines|Bank|Union|Workers|Association|Federation)\b")
 POSSESSIVE = re.compile(r"['’]s?$")
 LEADING = re.compile(r"^(?:the|a|an|its|his|her|their|our)\s+", re.IGNORECASE)
@@ -56,7 +56,7 @@ def core_of(tokens: Sequence[Any]) -> str:
     head = head_of(tokens)
     late = {t.i for c in head.children if c.i > head.i and _is_late(c, head) for t in c.subtree}
     kept = [t for t in tokens if t.i not in late]
-    if len(kept) > 1 and kept[0].lower_ == "both":
+    if len(kept) > 1 and kept[0].lower_ == "both" and any(t.lower_ == "and" for t in kept):
         kept = kept[1:]
     until = next((k for k, t in enumerate(kept) if t.i >= head.i), 0)  # a mark before the head ends nothing
     first = " ".join("".join(t.text_with_ws for t in kept[: until + 1]).split())
@@ -172,12 +172,18 @@ def folded(word: str) -> str:
     return "".join(c for c in plain if c.isalnum())
 
 
+def consonants(word: str) -> str:
+    """What near spellings of a surname share within one article: the first letter and the consonants, doubled ones once."""
+    plain = folded(word)
+    return plain[:1] + re.sub(r"(.)\1+", r"\1", re.sub(r"[aeiouyh]", "", plain[1:]).translate(SOUNDS))
+
+
 def is_variant(left: str, right: str) -> bool:
     """Whether two words are spellings of one name."""
     a, b = folded(left), folded(right)
     if a == b:
         return True
-    near = min(len(a), len(b)) >= 5 and skeleton(a) == skeleton(b)
+    near = min(len(a), len(b)) >= 5 and consonants(a) == consonants(b)
     return near and SequenceMatcher(None, a, b, autojunk=False).ratio() >= ALIKE
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import (
     COMPANY,
+    consonants,
     folded,
     gender_of,
     is_body,
@@ -25,7 +26,6 @@ from pipeline.attribution.names import (
 from pipeline.attribution.parse import Parsed
 from pipeline.attribution.roles import role_of, terms_of
 from pipeline.attribution.sides import parties_in
-from pipeline.attribution.spelling import skeleton
 
 HONOURS = ("lord", "lady", "ayatollah", "sheikh", "sheik")  # titles that are a part of the name
 MISTER = ("mr", "mrs", "ms", "dr")
@@ -81,7 +81,7 @@ class People:
     def __init__(self, parsed: Sequence[Parsed]) -> None:
         """Meet the full names first, so that a surname before its full name is known; then all mentions in order."""
         self.by_word: dict[str, list[Person]] = defaultdict(list)
-        self.by_shape: dict[str, list[Person]] = defaultdict(list)  # by the surname's skeleton, for other spellings
+        self.by_shape: dict[str, list[Person]] = defaultdict(list)  # by the surname's consonants, for other spellings
         self.holders: dict[str, list[tuple[tuple[int, int], Person]]] = defaultdict(list)  # by a term of the office
         self.mentions: dict[int, list[Mention]] = defaultdict(list)
         self.sentences: dict[tuple[int, int], int] = {}
@@ -195,8 +195,8 @@ class People:
         for word in words:
             if person not in self.by_word[folded(word)]:
                 self.by_word[folded(word)].append(person)
-        if person not in self.by_shape[skeleton(words[-1])]:
-            self.by_shape[skeleton(words[-1])].append(person)
+        if person not in self.by_shape[consonants(words[-1])]:
+            self.by_shape[consonants(words[-1])].append(person)
 
     def _credible(self, words: Sequence[str], tokens: Sequence[Any]) -> bool:
         """Whether words that may be a name are one: no party, no company, no acronym, no word that is mostly a place's."""
@@ -221,7 +221,7 @@ class People:
         last = folded(words[-1])
         found = [p for p in self.by_word.get(last, ())[-NEAR:] if same_name(p.name.split(), words)]
         if not found:
-            shape = self.by_shape.get(skeleton(words[-1]), ())[-NEAR:]
+            shape = self.by_shape.get(consonants(words[-1]), ())[-NEAR:]
             alike = [p for p in shape if is_variant(p.name.split()[-1], words[-1])]
             found = [p for p in alike if len(words) == 1 or same_name(p.name.split(), words)]
         return sorted(
