@@ -4,7 +4,7 @@ Contents are matched by the overlap of their characters (intersection over union
 0.3; cues and sources over all statements, by equal spans; a whole record has content at 0.8, cue, source, speaker, kind,
 type and side right. Intervals resample whole articles. Below stands textacy's `direct_quotations` on the quoted part of
 the set. Sets whose articles are not found are named. News test is also scored without the articles that were read when
-the rules were written (in_view.txt).
+the rules were written (in_view.txt); a last column has the rules without the tagger.
 """
 
 import sys
@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 from textacy_peer import INSTALL, INSTALLED, quotations, quotations_by_paragraph
 
+from pipeline.attribution import Attributor
 from pipeline.corpus import LabelledSet, load_set
+from pipeline.encoder import quiet
 from pipeline.extraction import Compared, extract_set, score_extraction
 from pipeline.metrics import Bootstrap, Estimate
 from pipeline.records import Statement
@@ -103,6 +105,7 @@ def report(labelled: LabelledSet, split: str | None) -> None:
         unseen = scores.without(seen)
         columns["not in view"] = unseen.estimates(bootstrap)
         head += f"; not in view {unseen.total('annotated')}, {unseen.total('found')} in {len(unseen.counts)}"
+    columns["rules only"] = score_extraction(extract_set(labelled, split, Attributor(rules_only=True))).estimates(bootstrap)
     print(f"\n{labelled.name}{f' {split}' if split else ''}: {head}")
     print_table(columns)
     direct, mixed = (sum(len(of_types(a, [kind])) for a, _ in compared.values()) for kind in QUOTED)
@@ -112,6 +115,7 @@ def report(labelled: LabelledSet, split: str | None) -> None:
 
 def main(names: Sequence[str]) -> None:
     """Print the tables of each set."""
+    quiet()
     if not INSTALLED:
         print(INSTALL)
     for name, _, split in (n.partition(":") for n in names or DEFAULT):

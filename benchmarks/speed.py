@@ -51,6 +51,12 @@ def extract(articles: Sequence[Article]) -> None:
         attributor().extract(article)
 
 
+def extract_by_rules(articles: Sequence[Article]) -> None:
+    """Parley's extraction without the tagger."""
+    for article in articles:
+        Attributor(rules_only=True).extract(article)
+
+
 def parse(articles: Sequence[Article]) -> None:
     """spaCy's pipeline alone."""
     for _ in language().pipe(a.text for a in articles):
@@ -80,17 +86,19 @@ def extraction(dispatches: LabelledSet) -> None:
     """Print rates and ratios of extraction."""
     articles = [a for a in dispatches.articles.values() if len(a.text.split()) in WORDS]
     words = sum(len(a.text.split()) for a in articles) / len(articles)
-    works = {"Parley": extract, "spaCy's pipeline alone": parse}
+    works = {"Parley": extract, "Parley, rules only": extract_by_rules, "spaCy's pipeline alone": parse}
     if INSTALLED:
         works["spaCy and textacy's direct quotations"] = quote
     else:
         print(INSTALL)
     print(f"extraction, {len(articles)} articles of {words:.0f} words, one thread a process")
     for processes in (1, 2):
-        ours, *others = rates(articles, processes, list(works.values()))
-        print(f"  {processes} process{'es' if processes > 1 else ''}: {ours:.1f} articles/s")
-        for name, rate in zip(list(works)[1:], others, strict=True):
-            print(f"    {name}: {rate:.1f}; ratio {ours / rate:.2f}")
+        found = dict(zip(works, rates(articles, processes, list(works.values())), strict=True))
+        print(
+            f"  {processes} process{'es' if processes > 1 else ''}, articles/s and the ratio of Parley and of its rules to each"
+        )
+        for name, rate in found.items():
+            print(f"    {name}: {rate:.1f}; {found['Parley'] / rate:.2f}; {found['Parley, rules only'] / rate:.2f}")
 
 
 def labelling(run: Path, dispatches: LabelledSet) -> None:

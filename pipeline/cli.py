@@ -26,9 +26,7 @@ Inputs = Annotated[
 Output = Annotated[str, typer.Option("--output", "-o", help="a file: .jsonl, .csv or .parquet; - for standard output")]
 Run = Annotated[Path, typer.Option("--model", "-m", help="a run folder of train.py")]
 TextColumnName = Annotated[str, typer.Option(help="the column of a table that holds the text")]
-RulesOnly = Annotated[
-    bool, typer.Option("--rules-only", help="find statements without the tagger: faster, and fewer are found")
-]
+RulesOnly = Annotated[bool, typer.Option("--rules-only", help="without the tagger: faster, and fewer are found")]
 IdColumnName = Annotated[str, typer.Option(help="the column of a table that holds the id")]
 PartiesFile = Annotated[
     Path | None, typer.Option("--parties", help="a .yaml of the parties of these articles: docs/data_format.md")

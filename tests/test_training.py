@@ -17,8 +17,9 @@ from pipeline.config import load_config
 from pipeline.corpus import load_set
 from pipeline.errors import DataError, InterruptedRunError, ModelError
 from pipeline.files import sha256_file
+from pipeline.optimise import _Stop
 from pipeline.runfolder import identity, manifest, model_folder
-from pipeline.training import Trained, _class_weights, _loss, _Stop, fit
+from pipeline.training import Trained, _class_weights, _loss, fit
 
 
 def train(config: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
