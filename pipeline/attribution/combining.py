@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from pipeline.attribution.grammar import unsaid
 from pipeline.attribution.lexicon import lexicon
@@ -86,12 +87,18 @@ class _Layout:
     def is_unsaid(self, cue: Span) -> bool:
         """Whether a cue tells what was not said ("would not say when")."""
         paragraph = self.parsed[max(0, self.paragraph(cue.start))]
-        return any(t.pos_ == "VERB" and t.lemma_.lower() in lexicon().say and unsaid(t) for t in tokens_in(paragraph, cue))
+        tokens = tokens_in(paragraph, cue)
+        verbs = {v for t in tokens for v in (t, t.head) if v.pos_ == "VERB" and (v is t or t.dep_ in ("aux", "neg"))}
+        return any(v.lemma_.lower() in lexicon().say and (unsaid(v) or _says_nothing(v)) for v in verbs)
 
     def opens_quotation(self, offset: int) -> bool:
         """Whether a quotation that is speech of its own begins at an offset."""
         at = bisect_left(self.quotations, offset, key=lambda q: q.span.start)
         return at < len(self.quotations) and self.quotations[at].span.start == offset and self.quotations[at].full
+
+
+def _says_nothing(verb: Any) -> bool:
+    return any(c.dep_ == "dobj" and c.lower_ == "nothing" for c in verb.children)
 
 
 def combine(text: str, parsed: Sequence[Parsed], ruled: Sequence[Found], tagged: Sequence[Tagged]) -> list[Found]:
@@ -155,6 +162,9 @@ def _at_edges(text: str, layout: _Layout, span: Span) -> Span | None:
         shared = min(end, q.end) - max(start, q.start)
         if shared >= (MOSTLY if quotation.full else 0.5) * (q.end - q.start):
             start, end = min(start, q.start), max(end, q.end)
+    speech = next((q.span for q in layout.touching(Span(start, end)) if q.full and q.span.start == start), None)
+    if speech and speech.end < end and not any(q.span.start >= speech.end for q in layout.touching(Span(start, end))):
+        end = speech.end  # “...” and so on: what follows speech of its own, and is not quoted, is not said
     while start < end and text[end - 1] in EDGES:
         end -= 1
     while start < end and text[start] in EDGES:
@@ -183,6 +193,15 @@ def _goes_on(layout: _Layout, group: _Group, span: Span, opens: bool, cues: Sequ
         has_one = any(layout.sentence(s.start) == layout.sentence(first) for s in _near(sources, first - 500, last.end))
         return not (another and has_one)
     sentence = layout.sentences[here]
+    before = layout.sentences[layout.sentence(last.start)]
+    if (
+        layout.opens_quotation(span.start)
+        and layout.opens_quotation(last.start)
+        and layout.paragraph(span.start) == layout.paragraph(last.start)
+        and not _near(sources, before.start, before.end)
+        and not _near(cues, before.start, before.end)
+    ):
+        return True  # “...” somebody said. “...”, parted by the parser before "somebody"
     if _near(sources, sentence.start, sentence.end):
         return False
     quotation, apart = layout.opens_quotation(span.start), layout.paragraph(span.start) - layout.paragraph(last.start)
