@@ -4,7 +4,8 @@ Contents are matched by the overlap of their characters (intersection over union
 0.3; cues and sources over all statements, by equal spans; a whole record has content at 0.8, cue, source, speaker, kind,
 type and side right. Intervals resample whole articles. Below stands textacy's `direct_quotations` on the quoted part of
 the set. Sets whose articles are not found are named. News test is also scored without the articles that were read when
-the rules were written (in_view.txt); a last column has the rules without the tagger.
+the rules were written (in_view.txt); further columns have the
+rules without the tagger, and the contents of the tagger without the rules.
 """
 
 import sys
@@ -16,11 +17,13 @@ import numpy as np
 from textacy_peer import INSTALL, INSTALLED, quotations, quotations_by_paragraph
 
 from pipeline.attribution import Attributor
+from pipeline.attribution.paragraphs import split_paragraphs
+from pipeline.attribution.tagger import shipped_tagger
 from pipeline.corpus import LabelledSet, load_set
 from pipeline.encoder import quiet
 from pipeline.extraction import Compared, extract_set, score_extraction
 from pipeline.metrics import Bootstrap, Estimate
-from pipeline.records import Statement
+from pipeline.records import Article, Span, Statement
 
 ROOT = Path(__file__).parents[1]
 DEFAULT = ("news:development", "news:test", "gold", "dispatches:test")
@@ -94,6 +97,17 @@ def peers(labelled: LabelledSet, compared: Mapping[str, Compared]) -> dict[str, 
     return {"Parley": ours, "textacy": peer(quotations), "textacy by paragraph": peer(quotations_by_paragraph)}
 
 
+def tagger_alone(article: Article) -> list[Statement]:
+    """The contents that the tagger marks, a new statement where it says that one opens; no sources, no rules."""
+    contents: list[list[Span]] = []
+    for tag in shipped_tagger().tag(article.text, [p.span for p in split_paragraphs(article.text)]):
+        if tag.role == "content" and (tag.opens or not contents):
+            contents.append([tag.span])
+        elif tag.role == "content":
+            contents[-1].append(tag.span)
+    return [Statement.cut(article, content) for content in contents]
+
+
 def report(labelled: LabelledSet, split: str | None) -> None:
     """Print the two tables of a set (of one split)."""
     bootstrap, compared = Bootstrap(), extract_set(labelled, split)
@@ -106,6 +120,9 @@ def report(labelled: LabelledSet, split: str | None) -> None:
         columns["not in view"] = unseen.estimates(bootstrap)
         head += f"; not in view {unseen.total('annotated')}, {unseen.total('found')} in {len(unseen.counts)}"
     columns["rules only"] = score_extraction(extract_set(labelled, split, Attributor(rules_only=True))).estimates(bootstrap)
+    tagged = {name: (a, tagger_alone(labelled.articles[name])) for name, (a, _) in compared.items()}
+    only = score_extraction(tagged).estimates(bootstrap)
+    columns["tagger only"] = {name: e for name, e in only.items() if "@" in name or "exact" in name}
     print(f"\n{labelled.name}{f' {split}' if split else ''}: {head}")
     print_table(columns)
     direct, mixed = (sum(len(of_types(a, [kind])) for a, _ in compared.values()) for kind in QUOTED)

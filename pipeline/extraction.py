@@ -3,6 +3,7 @@
 Each article is counted once (`count`); every score is a ratio of sums of these counts (`RATIOS`) and is stored nowhere.
 """
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ LOOSE, STRICT = 0.3, 0.8  # intersection over union in characters
 TYPES = ("direct", "indirect", "mixed")
 FIELDS = ("speaker", "kind", "type", "side", "role")
 # Before a name: readers wrote "President Tolvan" and "Tolvan" alike where an article has no first name.
-PASSED_OVER = frozenset("the a an mr mrs ms dr president sen senator rep gen general gov governor chancellor".split())  # noqa: SIM905
+PASSED_OVER = frozenset("the a an one mr mrs ms dr president sen senator rep gen general gov governor chancellor".split())  # noqa: SIM905
+JOINED = re.compile(r";| and ")
 RECORD = ("speaker", "kind", "type", "side")  # with content, cue and source: what makes a whole record
 
 Counts = Mapping[str, int]
@@ -55,25 +57,32 @@ def match(annotated: Sequence[Statement], found: Sequence[Statement], least: flo
 
 
 def same_value(annotated: str | None, found: str | None) -> bool:
-    """Whether two values of a field mean the same: case, a leading article and a title before a name do not matter."""
-    return _plain(annotated) == _plain(found)
+    """Whether two values of a field mean the same.
+
+    Case, a leading article and a title before a name do not matter, nor do order and spelling of several joined ones ("A; B",
+    "B and A"), for readers wrote both.
+    """
+    return _parts(annotated) == _parts(found)
 
 
-def _plain(value: str | None) -> str:
-    words = (value or "").casefold().replace("’", "'").split()
+def _parts(value: str | None) -> frozenset[str]:
+    return frozenset(_plain(part) for part in JOINED.split(value or ""))
+
+
+def _plain(value: str) -> str:
+    words = value.casefold().replace("’", "'").split()
     while len(words) > 1 and words[0].rstrip(".") in PASSED_OVER:
         words.pop(0)
     return " ".join(words)
 
 
 def same_party(annotated: str | None, found: str | None) -> bool:
-    """Whether two sides name the same parties, under whichever of their known names and in whichever order."""
+    """Whether two sides name the same parties, under whichever of their known names."""
     return _parties(annotated) == _parties(found)
 
 
 def _parties(side: str | None) -> frozenset[str]:
-    names = (_plain(name) for name in (side or "").split(";"))
-    return frozenset(_party_names().get(name, name) for name in names)
+    return frozenset(_party_names().get(name, name) for name in _parts(side))
 
 
 @lru_cache(maxsize=1)

@@ -110,6 +110,9 @@ def test_articles_without_a_statement_are_scored(labels: Path) -> None:
 
 def test_same_value() -> None:
     assert same_value("the Kremlin", "Kremlin") and same_value("Mr. Orlo", "orlo") and same_value(None, None)
+    assert same_value("President Orlo", "Orlo") and same_value("Orlo; the Reva board", "Reva board and Orlo")
+    assert same_value("one trader", "a trader") and not same_value("President", "Orlo")
+    assert not same_value("Orlo; Reva", "Orlo")
     assert not same_value("Orlo", None)
 
 
