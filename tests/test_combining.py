@@ -1,6 +1,8 @@
 """What rules and tagger find together: whole quotations, sentences, who goes on, what must be supported."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.attribution import Attributor
 from pipeline.attribution.tagger import Tagged
@@ -98,3 +100,48 @@ def test_what_only_the_rules_find_is_kept() -> None:
 def test_what_was_not_said_is_no_statement() -> None:
     text = "Ada Brunn would not say when the ferry would sail."
     assert extract(text, Oracle(source=["Ada Brunn"], cue=["would not say"], content=["when the ferry would sail"])) == []
+
+
+LONG = (
+    "“We are done. We will not come back,” Ada Brunn said, and warned that the ferry would not sail. Some weary negotiators\n"
+    "let it be known that “the harbour” was closed. “Nobody asked us.”\n\n“We did ask,” Pavel Drunic answered: the plan,\n"
+    "which he called a trap, “was never ours”.\n\nAccording to the ministry, both sides were close."
+)
+
+
+class Noise:
+    """Stands in for a tagger that tags anything."""
+
+    def __init__(self, tags: list[tuple[str, int, int, bool, float]]) -> None:
+        self.tags = tags
+
+    def tag(self, text: str, spans: object) -> list[Tagged]:
+        found: list[Tagged] = []
+        for role in ("source", "cue", "content"):
+            end = 0
+            for _, start, length, opens, score in sorted(t for t in self.tags if t[0] == role):
+                if start >= end and text[start : start + length].strip():
+                    end = min(len(text), start + length)
+                    found.append(Tagged(role, Span(start, end), opens, score))
+        return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["source", "cue", "content"]), st.integers(0, len(LONG) - 1), st.integers(1, 90), st.booleans(),
+            st.floats(0, 1),
+        ),
+        max_size=14,
+    )
+)  # fmt: skip
+def test_whatever_is_tagged_no_character_is_said_twice(tags: list[tuple[str, int, int, bool, float]]) -> None:
+    statements = extract(LONG, Noise(tags))  # type: ignore[arg-type]
+    spans = [span for s in statements for span in s.content]
+    assert sorted(spans) == sorted(set(spans))
+    assert all(a.end <= b.start for a, b in zip(sorted(spans), sorted(spans)[1:], strict=False))
+    assert [s.content[0] for s in statements] == sorted(s.content[0] for s in statements)
+    for s in statements:
+        for other in (s.cue, s.source):
+            assert other is None or not any(other.overlaps(span) for span in s.content)

@@ -119,8 +119,9 @@ def combine(text: str, parsed: Sequence[Parsed], ruled: Sequence[Found], tagged:
         for role in ("cue", "source")
     )
     groups = _grouped(layout, pieces, cues, sources)
+    index = sorted(((span, r) for r in ruled for span in r.content), key=lambda row: row[0])
     for group in groups:
-        group.ruled = _overlapping(group.parts, ruled)
+        group.ruled = _overlapping(group.parts, index)
     found = [_found(text, layout, g, cues, sources) for g in groups if _is_supported(layout, g, cues)]
     taken = sorted(span for statement in found for span in statement.content)
     found += [r for r in ruled if not any(_touches(span, taken) for span in r.content)]
@@ -137,11 +138,11 @@ def _pieces(text: str, layout: _Layout, ruled: Sequence[Found], contents: Sequen
         span = _at_edges(text, layout, tag.span)
         if span is None:
             continue
-        if pieces and span.start < pieces[-1][0].end:
-            before, opens, score = pieces[-1]
-            pieces[-1] = Span(before.start, max(before.end, span.end)), opens, max(score, tag.score)
-        else:
-            pieces.append((span, tag.opens, tag.score))
+        opens, score = tag.opens, tag.score
+        while pieces and span.start < pieces[-1][0].end:  # a whole quotation takes in what was tagged inside it
+            before, opens, earlier = pieces.pop()
+            span, score = Span(min(before.start, span.start), max(before.end, span.end)), max(earlier, score)
+        pieces.append((span, opens, score))
     found = [span for span, _, _ in pieces]
     for statement in ruled:
         for part in statement.content:
@@ -281,10 +282,10 @@ def _touches(span: Span, others: Sequence[Span]) -> bool:
     return at < len(others) and others[at].start < span.end
 
 
-def _overlapping(parts: Sequence[Span], ruled: Sequence[Found]) -> Found | None:
-    """The first statement of the rules that shares a character with one of the parts."""
-    at = bisect_left(ruled, parts[0].start, key=lambda f: f.content[-1].end)
-    for statement in ruled[max(0, at - 1) : at + 4]:
-        if any(part.overlaps(span) for part in parts for span in statement.content):
-            return statement
+def _overlapping(parts: Sequence[Span], index: Sequence[tuple[Span, Found]]) -> Found | None:
+    """The first statement of the rules that shares a character with one of the parts; `index` has their spans in order."""
+    for part in parts:
+        at = bisect_right(index, part.start, key=lambda row: row[0].end)
+        if at < len(index) and index[at][0].start < part.end:
+            return index[at][1]
     return None
