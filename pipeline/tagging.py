@@ -19,15 +19,13 @@ from pipeline.attribution.tagger import (
     OUTSIDE,
     ROLES,
     TAGS,
-    WORD,
     Tagger,
     TaggerModel,
-    Window,
     best_tags,
     collate,
     create,
-    windows,
 )
+from pipeline.attribution.windows import WORD, Window, windows
 from pipeline.config import RunConfig
 from pipeline.documents import Document, Marked
 from pipeline.errors import DataError

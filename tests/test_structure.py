@@ -18,7 +18,7 @@ FLOW = [
     "attribution.language_check", "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon",
     "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.disputes", "attribution.grammar",
     "attribution.cues", "attribution.names", "attribution.sides", "attribution.roles", "attribution.people",
-    "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences", "attribution.tagger",
+    "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences", "attribution.windows", "attribution.tagger",
     "attribution.linking", "attribution.combining", "attribution",
     "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "checkpoints",
     "optimise", "training", "documents", "tagging", "baselines", "inference", "evaluation", "card", "plots", "report", "batch",

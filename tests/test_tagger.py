@@ -12,19 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.attribution import tagger
-from pipeline.attribution.tagger import (
-    GOES_ON,
-    INSIDE,
-    OPENS,
-    OUTSIDE,
-    ROLES,
-    TAGS,
-    WORD,
-    Tagger,
-    best_tags,
-    tagged_spans,
-    windows,
-)
+from pipeline.attribution.tagger import GOES_ON, INSIDE, OPENS, OUTSIDE, ROLES, TAGS, Tagger, best_tags, tagged_spans
+from pipeline.attribution.windows import WORD, windows
 from pipeline.config import TaggerSection, load_config
 from pipeline.documents import Document, Marked, from_brat, read_parts, require_apart
 from pipeline.errors import ConfigError, DataError, ModelError

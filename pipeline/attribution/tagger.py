@@ -6,8 +6,7 @@ split quotation. Only what training changed is saved: low-rank updates of the en
 biases and norms, and the head; the rest is the published encoder, named by its hash.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch.nn.utils import parametrize
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from pipeline.attribution.windows import Window, windows
 from pipeline.config import TaggerSection
 from pipeline.encoder import WEIGHTS, load_encoder
 from pipeline.errors import ModelError
@@ -32,8 +32,6 @@ SHIPPED = Path(__file__).parent / "weights"
 ROLES = ("source", "cue", "content")
 OUTSIDE, OPENS, INSIDE, GOES_ON = range(4)
 TAGS = 4
-WORD = re.compile(r"\w{1,40}|[^\w\s]")
-MOST_PIECES = 16  # of one word; what is longer is no word of any language
 IMPOSSIBLE = -1e9
 
 
@@ -173,71 +171,6 @@ def load(folder: Path) -> tuple[TaggerModel, Any]:
     return model.eval(), tokenizer
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of an article as the tagger reads it: whole paragraphs as far as they fit.
-
-    Attributes:
-        words: the span of each word in the article.
-        ids: token ids, special ones included.
-        first: for each word the index of its first token in `ids`.
-    """
-
-    words: list[Span]
-    ids: list[int]
-    first: list[int]
-
-
-def windows(tokenizer: Any, text: str, spans: Sequence[Span], max_tokens: int) -> list[Window]:
-    """Spans of running text (paragraphs or sentences, in order) → windows: the one tokenization path of tagging.
-
-    Neighbouring spans share a window as far as they fit; a longer one is parted between words.
-    """
-    found: list[Window] = []
-    words: list[Span] = []
-    pieces: list[list[int]] = []
-    room = max_tokens - 2
-
-    def close() -> None:
-        if words:
-            first = np.cumsum([1, *(len(p) for p in pieces[:-1])]).tolist()
-            ids = [tokenizer.cls_token_id, *(i for p in pieces for i in p), tokenizer.sep_token_id]
-            found.append(Window(list(words), ids, first))
-        words.clear()
-        pieces.clear()
-
-    used = 0
-    for span_words, span_pieces in _in_pieces(tokenizer, text, spans):
-        if used + sum(map(len, span_pieces)) > room:
-            close()
-            used = 0
-        for word, ids in zip(span_words, span_pieces, strict=True):
-            if used + len(ids) > room:
-                close()
-                used = 0
-            words.append(word)
-            pieces.append(ids)
-            used += len(ids)
-    close()
-    return found
-
-
-def _in_pieces(tokenizer: Any, text: str, spans: Sequence[Span]) -> Iterator[tuple[list[Span], list[list[int]]]]:
-    """The words of each span and their token ids; a word that the tokenizer makes nothing of is left out."""
-    for span in spans:
-        words = [Span(m.start(), m.end()) for m in WORD.finditer(text, *span)]
-        if not words:
-            continue
-        written = [w.of(text).encode("utf-8", "replace").decode("utf-8") for w in words]
-        encoded = tokenizer(written, is_split_into_words=True, add_special_tokens=False, split_special_tokens=True)
-        pieces: list[list[int]] = [[] for _ in words]
-        for piece, index in zip(encoded["input_ids"], encoded.word_ids(), strict=True):
-            if len(pieces[index]) < MOST_PIECES:
-                pieces[index].append(piece)
-        kept = [(w, p) for w, p in zip(words, pieces, strict=True) if p]
-        yield [w for w, _ in kept], [p for _, p in kept]
-
-
 def collate(parts: Sequence[Window], pad: int) -> dict[str, Tensor]:
     """A batch of windows as `TaggerModel.forward` takes it."""
     tokens, words = max(len(w.ids) for w in parts), max(len(w.first) for w in parts)
@@ -315,9 +248,9 @@ def shipped_tagger() -> "Tagger":
 class Tagger:
     """Tags articles with a trained model."""
 
-    def __init__(self, model: TaggerModel, tokenizer: Any, batch_size: int = 16) -> None:
-        """`batch_size` counts windows."""
-        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+    def __init__(self, model: TaggerModel, tokenizer: Any) -> None:
+        """Use `from_folder`; this is for models that are in memory."""
+        self.model, self.tokenizer = model, tokenizer
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Tagger":
@@ -330,18 +263,10 @@ class Tagger:
 
     def tag(self, text: str, spans: Sequence[Span]) -> list[Tagged]:
         """The sources, cues and contents in `spans` of `text`, each role in order."""
-        parts = windows(self.tokenizer, text, spans, self.model.config.max_tokens)
-        found: list[list[Tagged]] = [[] for _ in parts]
-        order = sorted(range(len(parts)), key=lambda i: len(parts[i].ids))  # less padding
-        for at in range(0, len(order), self.batch_size):
-            chosen = order[at : at + self.batch_size]
-            for i, logits in zip(chosen, self._logits([parts[i] for i in chosen]), strict=True):
-                inside = 1 - torch.softmax(torch.from_numpy(logits), -1)[..., OUTSIDE].numpy()
-                found[i] = tagged_spans(parts[i].words, best_tags(logits), inside)
-        return [t for role in ROLES for part in found for t in part if t.role == role]
-
-    def _logits(self, parts: Sequence[Window]) -> Iterator[NDArray[np.float32]]:
-        with torch.inference_mode():
-            logits = self.model(**collate(parts, self.tokenizer.pad_token_id)).logits.float().numpy()
-        for i, window in enumerate(parts):
-            yield logits[i, : len(window.first)]
+        found: list[Tagged] = []
+        for window in windows(self.tokenizer, text, spans, self.model.config.max_tokens):
+            with torch.inference_mode():  # one by one: windows are full, and a batch of them would only pad the last
+                logits = self.model(**collate([window], self.tokenizer.pad_token_id)).logits[0].float()
+            inside = 1 - torch.softmax(logits, -1)[..., OUTSIDE]
+            found += tagged_spans(window.words, best_tags(logits.numpy()), inside.numpy())
+        return sorted(found, key=lambda t: (ROLES.index(t.role), t.span))
