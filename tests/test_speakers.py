@@ -68,6 +68,7 @@ def test_one_person_has_one_name(text: str, source: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "source", "name", "kind"),
     [
+        ("Emil Vantere, a lecturer in law, said no.", "Emil Vantere, a lecturer in law", "Emil Vantere", "person"),
         ("Sources close to Ada Brunn said no.", "Sources close to Ada Brunn", "Sources close to Ada Brunn", "group"),
         (
             "A source close to Minister Ada Brunn said no.",

@@ -132,6 +132,11 @@ def is_body(word: str) -> bool:
     return bool({word.lower(), word.lower().removesuffix("s")} & (lexicon().bodies | lexicon().outlets))
 
 
+def is_described(name: Any) -> bool:
+    """Whether an apposition says that a name is somebody's ("Mira Tolvan, a lecturer in law")."""
+    return any(c.dep_ == "appos" and c.tag_ == "NN" and lemma_of(c) in lexicon().people for c in name.children)
+
+
 def name_run(tokens: Sequence[Any], head: Any) -> list[Any]:
     """The capitalised words of a name that ends in `head`, or nothing where `head` is no name."""
     if head.pos_ not in ("PROPN", "NOUN", "ADJ", "VERB") or not head.text[:1].isupper() or _is_common(head):

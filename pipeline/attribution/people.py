@@ -15,6 +15,7 @@ from pipeline.attribution.names import (
     folded,
     gender_of,
     is_body,
+    is_described,
     is_title,
     is_titled,
     is_variant,
@@ -207,7 +208,7 @@ class People:
         if (len(words) > 2 and all(map(str.isupper, words))) or ADDRESS.search(name):
             return False  # a headline in capitals, a link
         if len(words) > 1:
-            return labels["PERSON"] >= labels["GPE"] + labels["LOC"]
+            return labels["PERSON"] >= labels["GPE"] + labels["LOC"] or is_described(tokens[-1])
         if folded(words[0]) in self.by_word:
             return True
         if parties_in(name) or _is_acronym(name) or len(name) < 2:

@@ -10,6 +10,7 @@ from pipeline.attribution.names import (
     LEADING,
     entities_in,
     head_of,
+    is_described,
     is_title,
     joined_heads,
     lemma_of,
@@ -144,7 +145,7 @@ def is_person(run: Sequence[Any], before: Sequence[Any], head: Any) -> bool:
         return office or (len(run) > 1 and any(lemma_of(t) in lexicon().people for t in near))
     if len(run) in (2, 3) and run[-1].i + 1 < len(run[-1].doc) and run[-1].nbor().lower_ == "of":
         return True  # "Ada Brunn of the dockers' federation"
-    return len(run) in (2, 3) and head.ent_type_ not in NO_PERSON
+    return len(run) in (2, 3) and (head.ent_type_ not in NO_PERSON or is_described(run[-1]))
 
 
 def role_in(tokens: Sequence[Any], named: Sequence[Any]) -> str | None:
