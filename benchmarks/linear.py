@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 
 from pipeline.attribution import Attributor
+from pipeline.encoder import quiet
 from pipeline.records import Article
 
 SENTENCES = [
@@ -69,8 +70,9 @@ def seconds(attributor: Attributor, text: str) -> float:
 
 def main(wanted: list[str]) -> None:
     """Print a line for each kind whose name holds one of the words of the call; for all kinds without any."""
+    quiet()
     attributor = Attributor()
-    seconds(attributor, prose(100))  # loads the parser
+    seconds(attributor, prose(100))  # loads the parser and the tagger
     for kind, (build, size) in KINDS.items():
         if wanted and not any(word in kind for word in wanted):
             continue
