@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda p: p.name)
 def test_every_configuration_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    if path.parent.name == "external" and not (ROOT.parent / "shared").is_dir():
+        pytest.skip("its corpus is in ../shared, which is not here")
     config = load_config(path)
     assert config.name == path.stem
 
