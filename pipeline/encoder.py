@@ -50,6 +50,11 @@ def load_encoder(encoder: str) -> tuple[Any, Any]:
         ) from error
 
 
+def known_shape(encoder: Any) -> dict[str, Any]:
+    """An encoder's configuration as a saved model keeps it: without the path that it was loaded from on this machine."""
+    return {key: value for key, value in encoder.config.to_dict().items() if key != "_name_or_path"}
+
+
 def quiet() -> None:
     """Turn off the progress bars and notices of transformers; entry points call this, nothing else does."""
     logging.set_verbosity_error()

@@ -17,7 +17,7 @@ from transformers.utils import ModelOutput
 
 from pipeline.codebook import Codebook, Task
 from pipeline.config import ModelSection
-from pipeline.encoder import WEIGHTS, load_encoder
+from pipeline.encoder import WEIGHTS, known_shape, load_encoder
 from pipeline.errors import ModelError
 from pipeline.records import Statement
 
@@ -124,7 +124,7 @@ def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]
     """
     encoder, tokenizer = load_encoder(section.encoder)
     config = StanceConfig(
-        encoder=encoder.config.to_dict(),
+        encoder=known_shape(encoder),
         tasks=[{"name": t.name, "classes": list(t.classes), "lean": list(t.lean)} for t in codebook.tasks.values()],
         fields=list(section.fields),
         pooling=section.pooling,

@@ -156,6 +156,7 @@ def test_a_classifier_is_no_tagger(run: Path) -> None:
 
 
 def test_the_shipped_tagger_is_small_and_loads() -> None:
+    assert "/" not in (tagger.SHIPPED / "config.json").read_text(encoding="utf-8")  # no path of the machine that trained it
     assert (tagger.SHIPPED / "model.safetensors").stat().st_size < 10_000_000
     found = tagger.shipped_tagger().tag("Tolvan said that the offer was dead.", [Span(0, 36)])
     assert {t.role: t.span.of("Tolvan said that the offer was dead.") for t in found} == {

@@ -24,7 +24,7 @@ from transformers.utils import ModelOutput
 
 from pipeline.attribution.windows import Window, windows
 from pipeline.config import TaggerSection
-from pipeline.encoder import WEIGHTS, load_encoder
+from pipeline.encoder import WEIGHTS, known_shape, load_encoder
 from pipeline.errors import ModelError
 from pipeline.records import Span
 
@@ -129,9 +129,7 @@ def create(section: TaggerSection) -> tuple[TaggerModel, Any]:
         ModelError: the encoder cannot be found or loaded.
     """
     encoder, tokenizer = load_encoder(section.encoder)
-    model = TaggerModel(
-        TaggerConfig(encoder.config.to_dict(), section.encoder, section.rank, section.max_length, section.dropout)
-    )
+    model = TaggerModel(TaggerConfig(known_shape(encoder), section.encoder, section.rank, section.max_length, section.dropout))
     model.encoder.load_state_dict(encoder.state_dict())
     if section.rank:
         model.adapt(section.rank)
