@@ -61,12 +61,12 @@ def run_articles(
         found: the files, from `articles.find`.
         output: a path whose ending chooses the format, or `-` for standard output.
         advance: called with 1 after each article.
-        attributor: how statements are found; the default one where none is given.
+        attributor: how statements are found; the labeller's, or the default one, where none is given.
 
     Raises:
         ConfigError: the output cannot be written.
     """
-    attributor = attributor or Attributor()
+    attributor = attributor or (labeller.attributor if labeller else Attributor())
     tally = Tally(statements=0, skipped=[str(p) for p in found.skipped])
     names: Counter[str] = Counter()
     with (

@@ -103,9 +103,10 @@ def from_brat(folder: Path) -> list[Document]:
     texts = sorted((folder / "text").glob("*.txt"))
     if not texts:
         raise DataError(f"{folder}: no text/*.txt; a corpus in PolNeAR's layout has text/ and attributions/ in each part")
+    annotated = sorted((folder / "attributions").glob("*.ann"))
     documents = []
     for path in texts:
-        annotations = sorted((folder / "attributions").glob(f"{path.stem}*.ann"))
+        annotations = [a for a in annotated if a.stem == path.stem or a.stem.startswith(f"{path.stem}_")]
         if annotations:
             text = decode(path)
             paragraphs = [Span(m.start(), m.end()) for m in LINE.finditer(text) if m.group().strip()]

@@ -145,3 +145,11 @@ def test_whatever_is_tagged_no_character_is_said_twice(tags: list[tuple[str, int
     for s in statements:
         for other in (s.cue, s.source):
             assert other is None or not any(other.overlaps(span) for span in s.content)
+        assert s.cue is None or s.source is None or not s.cue.overlaps(s.source)
+        assert s.speaker != "It is so"
+
+
+def test_nobody_speaks_from_inside_a_quotation() -> None:
+    text = "The memo, “It was as Minister Osmo put it, and nobody asked,” let it be known that the ferry would sail."
+    oracle = Oracle(source=["Minister Osmo"], cue=["let it be known"], content=["that the ferry would sail"])
+    assert "so" not in {word for s in extract(text, oracle) for word in (s.speaker or "").split()}

@@ -67,6 +67,10 @@ class _Layout:
             yield self.quotations[at]
             at += 1
 
+    def is_spoken(self, span: Span) -> bool:
+        """Whether a span lies in a quotation that is speech of its own."""
+        return any(q.full for q in self.touching(span))
+
     def phrase(self, span: Span) -> Span:
         """A source that was tagged in part, with the words of its noun phrase that stand right beside it."""
         paragraph = self.parsed[max(0, self.paragraph(span.start))]
@@ -114,10 +118,8 @@ def combine(text: str, parsed: Sequence[Parsed], ruled: Sequence[Found], tagged:
         return []
     pieces = _pieces(text, layout, ruled, [t for t in tagged if t.role == "content"])
     contents = [span for span, _, _ in pieces]
-    cues, sources = (
-        [t.span for t in tagged if t.role == role and t.score >= LEAST and not _touches(t.span, contents)]
-        for role in ("cue", "source")
-    )
+    outside = [t for t in tagged if t.score >= LEAST and not _touches(t.span, contents) and not layout.is_spoken(t.span)]
+    cues, sources = ([t.span for t in outside if t.role == role] for role in ("cue", "source"))
     groups = _grouped(layout, pieces, cues, sources)
     index = sorted(((span, r) for r in ruled for span in r.content), key=lambda row: row[0])
     for group in groups:
@@ -239,18 +241,21 @@ def _found(text: str, layout: _Layout, group: _Group, cues: Sequence[Span], sour
     content = _merged(text, group.parts)
     cue = next(iter(_around(layout, group, cues)), None)
     source = next(iter(_around(layout, group, sources)), None)
-    source = layout.phrase(source) if source else None
+    wide = layout.phrase(source) if source else None
+    if wide and not (cue and wide.overlaps(cue)):
+        source = wide
     if source and _touches(source, content):
         source = None
     ruled = group.ruled
-    if ruled is None:
-        return Found(content, cue, source)
-    content = _without_cues(text, content, ruled, cue)
-    same = source is None or ruled.cue == cue or (ruled.source is not None and ruled.source.overlaps(source))
-    if ruled.source and same and not _touches(ruled.source, content):
-        source = ruled.source  # the parse sees the whole noun phrase
-    if ruled.cue and (cue is None or ruled.cue.overlaps(cue)) and not _touches(ruled.cue, content):
-        cue = ruled.cue
+    if ruled:
+        content = _without_cues(text, content, ruled, cue)
+        same = source is None or ruled.cue == cue or (ruled.source is not None and ruled.source.overlaps(source))
+        if ruled.source and same and not _touches(ruled.source, content):
+            source = ruled.source  # the parse sees the whole noun phrase
+        if ruled.cue and (cue is None or ruled.cue.overlaps(cue)) and not _touches(ruled.cue, content):
+            cue = ruled.cue
+    if source and cue and source.overlaps(cue):
+        cue = None
     return Found(content, cue, source)
 
 

@@ -68,7 +68,8 @@ def resolved(found: Sequence[Found], parsed: Sequence[Parsed], cast: Cast) -> li
 def tokens_in(parsed: Parsed, span: Span) -> list[Any]:
     """The tokens of a paragraph in a span that is outside its quotations."""
     at = bisect_right(parsed.spans, span.start, key=lambda s: s.end)
-    return list(takewhile(lambda t: parsed.spans[t.i].start < span.end, parsed.doc[at:]))
+    reached = takewhile(lambda t: parsed.spans[t.i].start < span.end, parsed.doc[at:])
+    return [t for t in reached if parsed.quotes[t.i] < 0]  # a quotation's tokens are a stand-in's
 
 
 def _apart(drafts: list[Draft]) -> list[Draft]:
