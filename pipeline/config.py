@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.files import read_yaml
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
 StatementField = Literal["speaker", "role", "side", "kind", "source_text", "cue_text", "context", "type"]
@@ -128,8 +129,10 @@ class RunConfig(Section):
             )
         if self.task == "classification" and self.data.brat is not None:
             raise ValueError("data.brat is for task=attribution: it marks who said what, and has no labels of stance")
-        if self.task == "attribution" and self.data.fraction < 1:
-            raise ValueError("data.fraction is for task=classification; a tagger is trained on whole sets")
+        for section, key in (("data", "fraction"), ("training", "class_weights"), ("evaluation", "baselines")):
+            part = getattr(self, section)
+            if self.task == "attribution" and getattr(part, key) != type(part).model_fields[key].default:
+                raise ValueError(f"{section}.{key} is for task=classification; a tagger has no part in it")
         return self
 
     @property
@@ -152,10 +155,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """
     if not path.is_file():
         raise ConfigError(f"{path}: no such configuration.{_other_configs(path)}")
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
+    raw = read_yaml(path)
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a configuration is a mapping of keys to values, not {type(raw).__name__}")
     raw.setdefault("name", path.stem)

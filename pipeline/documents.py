@@ -61,7 +61,7 @@ def read_parts(section: DataSection) -> Parts:
     if section.brat is not None:
         root = Path(section.brat)
         train, development = from_brat(root / "train"), from_brat(root / "dev")
-        digest = sha256_text("".join(sha256_text(d.text) for d in (*train, *development)))
+        digest = sha256_text("".join(sha256_text(f"{d.text}{d.roles}") for d in (*train, *development)))
         return Parts(train, development, {}, {root.name: digest}, [])
     sets = read_sets(section, default_codebook())
     trained_on = [s for s in sets if s.name in section.sets]
@@ -125,7 +125,7 @@ def _brat_roles(path: Path, length: int) -> dict[str, list[Marked]]:
 
 
 def _brat_marks(path: Path) -> Iterator[tuple[str, list[Span]]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in decode(path).splitlines():
         found = MARK.match(line)
         if found:
             parts = [part.split() for part in found.group(2).split(";")]

@@ -34,8 +34,8 @@ def encoder_folder(encoder: str) -> str:
     return str(folder)
 
 
-def load_encoder(encoder: str) -> tuple[Any, Any]:
-    """An encoder's weights in float32, and its tokenizer.
+def load_encoder(encoder: str, key: str = "model.encoder") -> tuple[Any, Any]:
+    """An encoder's weights in float32, and its tokenizer; `key` is where the configuration names it, for messages.
 
     Raises:
         ModelError: the encoder cannot be found or loaded.
@@ -45,7 +45,7 @@ def load_encoder(encoder: str) -> tuple[Any, Any]:
         return AutoModel.from_pretrained(folder, dtype=torch.float32), AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(
-            f"model.encoder: cannot load {encoder!r}: it is neither a folder with an encoder nor a hub id that is "
+            f"{key}: cannot load {encoder!r}: it is neither a folder with an encoder nor a hub id that is "
             f"in the local cache or can be reached ({str(error).splitlines()[0]})"
         ) from error
 

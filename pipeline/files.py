@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pipeline.errors import ConfigError, DataError
 
 
@@ -81,6 +83,18 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} does not exist") from error
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """The value in a YAML file that a user wrote.
+
+    Raises:
+        ConfigError: it is not YAML; the message has the line.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from error
 
 
 def sha256_file(path: Path) -> str:

@@ -74,7 +74,7 @@ def fit(
 
 
 def tags_of(words: Sequence[Span], marked: Sequence[Marked]) -> list[int]:
-    """The tag of each word for one role. Where marks overlap, the one that begins first (then the longer) is kept."""
+    """The tag of each word for one role. Marks that overlap become one: a layer of tags cannot hold both."""
     tags = [OUTSIDE] * len(words)
     at = 0
     for mark in sorted(marked, key=lambda m: (m.span.start, -m.span.end)):

@@ -150,6 +150,17 @@ def test_a_damaged_tagger_is_refused(section: TaggerSection, tmp_path: Path) -> 
         tagger.load(tmp_path)
 
 
+def test_an_encoder_of_another_build_is_refused(tmp_path: Path, tiny_tokenizer: object) -> None:
+    from transformers import DistilBertConfig, DistilBertModel
+
+    DistilBertModel(DistilBertConfig(vocab_size=200, dim=16, n_layers=1, n_heads=2, hidden_dim=32)).save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)  # type: ignore[attr-defined]
+    with pytest.raises(ModelError, match=r"tagger\.encoder: .* is not built like BERT"):
+        tagger.create(TaggerSection(encoder=str(tmp_path)))
+    with pytest.raises(ModelError, match=r"tagger\.encoder: cannot load"):
+        tagger.create(TaggerSection(encoder=str(tmp_path / "nothing")))
+
+
 def test_a_classifier_is_no_tagger(run: Path) -> None:
     with pytest.raises(ModelError, match="tagger"):
         tagger.load(run / "model")
@@ -194,6 +205,8 @@ def test_configurations_of_the_other_task_are_refused(tmp_path: Path, tiny_encod
     for override, message in (
         ("model.max_length=32", "model has no part in task=attribution"),
         ("data.fraction=0.5", r"data\.fraction is for task=classification"),
+        ("training.class_weights=false", r"training\.class_weights is for task=classification"),
+        ("evaluation.baselines=false", r"evaluation\.baselines is for task=classification"),
         ("data.sets=[]", r"data\.sets is empty"),
         ("data.brat=nowhere", r"data\.brat is a whole corpus by itself"),
         ("tagger.encoder=./nowhere", r"tagger\.encoder: the folder '\./nowhere' does not exist"),

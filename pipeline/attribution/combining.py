@@ -53,12 +53,12 @@ class _Layout:
         self.quotations = [q for p in parsed for q in p.quotations]
 
     def sentence(self, offset: int) -> int:
-        """The number of the sentence at an offset, or of the one before it."""
-        return bisect_right(self.sentences, offset, key=lambda s: s.start) - 1
+        """The number of the sentence at an offset, or of the one before it; of the first, where there is none."""
+        return max(0, bisect_right(self.sentences, offset, key=lambda s: s.start) - 1)
 
     def paragraph(self, offset: int) -> int:
-        """The number of the paragraph at an offset, or of the one before it."""
-        return bisect_right(self.paragraphs, offset, key=lambda s: s.start) - 1
+        """The number of the paragraph at an offset, or of the one before it; of the first, where there is none."""
+        return max(0, bisect_right(self.paragraphs, offset, key=lambda s: s.start) - 1)
 
     def touching(self, span: Span) -> Iterable[Quotation]:
         """The quotations that share a character with `span`."""
@@ -73,7 +73,7 @@ class _Layout:
 
     def phrase(self, span: Span) -> Span:
         """A source that was tagged in part, with the words of its noun phrase that stand right beside it."""
-        paragraph = self.parsed[max(0, self.paragraph(span.start))]
+        paragraph = self.parsed[self.paragraph(span.start)]
         tokens = tokens_in(paragraph, span)
         if not tokens:
             return span
@@ -90,7 +90,7 @@ class _Layout:
 
     def is_unsaid(self, cue: Span) -> bool:
         """Whether a cue tells what was not said ("would not say when")."""
-        paragraph = self.parsed[max(0, self.paragraph(cue.start))]
+        paragraph = self.parsed[self.paragraph(cue.start)]
         tokens = tokens_in(paragraph, cue)
         verbs = {v for t in tokens for v in (t, t.head) if v.pos_ == "VERB" and (v is t or t.dep_ in ("aux", "neg"))}
         return any(v.lemma_.lower() in lexicon().say and (unsaid(v) or _says_nothing(v)) for v in verbs)
@@ -157,7 +157,7 @@ def _pieces(text: str, layout: _Layout, ruled: Sequence[Found], contents: Sequen
 def _at_edges(text: str, layout: _Layout, span: Span) -> Span | None:
     """A tagged content with whole quotations, within its sentence, and without marks at its ends; None if no word is left."""
     start, end = span
-    within = layout.sentences[max(0, layout.sentence(start))]
+    within = layout.sentences[layout.sentence(start)]
     if within.end < end:  # only a quotation goes on over the end of its sentence
         end = max([within.end, *(min(end, q.span.end) for q in layout.touching(Span(start, within.end)))])
     for quotation in layout.touching(Span(start, end)):

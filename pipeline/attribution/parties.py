@@ -12,13 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from countryinfo import CountryInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pipeline.attribution.spelling import skeleton
 from pipeline.codebook import default_codebook
 from pipeline.errors import ConfigError, nearest
+from pipeline.files import read_yaml
 
 HERE = Path(__file__).parent
 WORD = re.compile(r"[^\W_](?:[\w’'.&-]*\w\.?)?")
@@ -156,10 +156,7 @@ def read_entries(path: Path) -> dict[str, PartyEntry]:
     """
     if not path.is_file():
         raise ConfigError(f"{path}: no such file of parties")
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
+    raw = read_yaml(path)
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a file of parties maps each party's name to what is known of it, not {type(raw).__name__}")
     return {_name(path, name): _entry(path, str(name), value) for name, value in raw.items()}

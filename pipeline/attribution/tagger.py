@@ -3,7 +3,7 @@
 An encoder with one linear head for each role, over BIO tags (Ramshaw and Marcus 1995; for quotation attribution Pareti 2015)
 with one tag more: a content span either opens a statement or goes on with the one before it, which links the halves of a
 split quotation. Only what training changed is saved: low-rank updates of the encoder's matrices (LoRA, Hu et al. 2022), its
-biases and norms, and the head; the rest is the published encoder, named by its hash.
+biases and norms, and the head; the rest is the encoder that the configuration names.
 """
 
 from collections.abc import Sequence
@@ -126,9 +126,11 @@ def create(section: TaggerSection) -> tuple[TaggerModel, Any]:
     """A tagger to train: the configured encoder's weights, a fresh head; and its tokenizer.
 
     Raises:
-        ModelError: the encoder cannot be found or loaded.
+        ModelError: the encoder cannot be found or loaded, or is not built like BERT.
     """
-    encoder, tokenizer = load_encoder(section.encoder)
+    encoder, tokenizer = load_encoder(section.encoder, "tagger.encoder")
+    if not hasattr(encoder, "encoder") or tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
+        raise ModelError(f"tagger.encoder: {section.encoder!r} is not built like BERT, which the tagger needs")
     model = TaggerModel(TaggerConfig(known_shape(encoder), section.encoder, section.rank, section.max_length, section.dropout))
     model.encoder.load_state_dict(encoder.state_dict())
     if section.rank:

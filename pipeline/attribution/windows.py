@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.records import Span
 
 WORD = re.compile(r"\w{1,40}|[^\w\s]")
-MOST_PIECES = 16  # of one word; what is longer is no word of any language
+MOST_PIECES = 14  # of one word, which so fits every window; what is longer is no word of any language
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ def _in_pieces(tokenizer: Any, text: str, spans: Sequence[Span]) -> Iterator[tup
         if not words:
             continue
         written = [w.of(text).encode("utf-8", "replace").decode("utf-8") for w in words]
-        encoded = tokenizer(written, is_split_into_words=True, add_special_tokens=False, split_special_tokens=True)
+        encoded = tokenizer(
+            written, is_split_into_words=True, add_special_tokens=False, split_special_tokens=True, verbose=False
+        )
         pieces: list[list[int]] = [[] for _ in words]
         for piece, index in zip(encoded["input_ids"], encoded.word_ids(), strict=True):
             if len(pieces[index]) < MOST_PIECES:
