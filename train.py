@@ -43,9 +43,10 @@ def run(config: RunConfig) -> Path:
     from pipeline.encoder import quiet
     from pipeline.evaluation import score_sets, versions
     from pipeline.inference import Labeller
-    from pipeline.model import save
-    from pipeline.runfolder import MODEL, WORK, begin, seal
+    from pipeline.model import save, save_changes
+    from pipeline.runfolder import CHANGES, MODEL, WORK, begin, seal
     from pipeline.statements import to_json
+    from pipeline.teaching import read_soft
 
     quiet()
     began = time.monotonic()
@@ -57,26 +58,33 @@ def run(config: RunConfig) -> Path:
     examples = [e for s in sets if s.name in config.data.sets for e in s.examples]
     train = sample([e for e in examples if e.split == "train"], config.data.fraction, config.seed)
     development = [e for e in examples if e.split == "development"]
+    deciding = [e for e in development if e.set in config.data.choose] or development
+    soft = read_soft(Path(config.data.soft), list(codebook.tasks.values()), sets, train) if config.data.soft else []
     held_out = {s.name: s.split("test") for s in sets if s.split("test")}
     guard_against_leaks(train, [*development, *(e for part in held_out.values() for e in part)])
     say(
-        f"{len(train)} training and {len(development)} development statements; test: "
+        f"{len(train)} training and {len(development)} development statements"
+        + (f", {len(soft)} with soft labels; test: " if soft else "; test: ")
         + (", ".join(f"{name} {len(part)}" for name, part in held_out.items()) or "none")
     )
 
     folder = begin(config, {s.name: s.fingerprint for s in sets})
-    trained = training.fit(config, train, development, codebook, folder / WORK, say)
+    trained = training.fit(config, train, deciding, codebook, folder / WORK, say, soft)
     seconds = {"training": round(time.monotonic() - began, 1)}
+    if config.model.rank:
+        (folder / CHANGES).mkdir(exist_ok=True)
+        save_changes(trained.model, folder / CHANGES)
     save(trained.model, trained.tokenizer, folder / MODEL)
 
     labeller = Labeller.from_pretrained(folder / MODEL, config.evaluation.batch_size)
-    scores, predictions = score_sets(labeller, {"development": development, **held_out}, train, config, codebook)
+    scores, predictions = score_sets(labeller, {"development": deciding, **held_out}, train, config, codebook)
     seconds["total"] = round(time.monotonic() - began, 1)
     metrics = {
         "name": config.name,
         "sets": {s.name: {"fingerprint": s.fingerprint, "missing": list(s.missing)} for s in sets},
         "training": {
             "statements": len(train),
+            "soft": len(soft),
             "steps": trained.steps,
             "development_score": trained.best_score,
             "temperatures": trained.model.config.temperatures,

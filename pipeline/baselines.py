@@ -14,8 +14,9 @@ from transformers import set_seed
 
 from pipeline.codebook import Codebook
 from pipeline.config import ModelSection
+from pipeline.inputs import encode
 from pipeline.metrics import Indices
-from pipeline.model import create, encode
+from pipeline.model import create
 from pipeline.records import Statement
 from pipeline.standoff import Example
 

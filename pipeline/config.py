@@ -29,6 +29,8 @@ class DataSection(Section):
     labels: str = Field(default="labels", description="the folder of the labelled sets")
     articles: str = Field(default="../shared", description="where the texts of standoff sets are looked for")
     fraction: Annotated[float, Field(gt=0, le=1)] = Field(default=1.0, description="share of the training statements")
+    choose: list[str] = Field(default=[], description="sets whose development part decides; none: all of them")
+    soft: str | None = Field(default=None, description="labelled statements of `parley label`, to learn a model's labels from")
     brat: str | None = Field(default=None, description="attribution: a corpus in PolNeAR's layout, instead of sets")
 
     @model_validator(mode="after")
@@ -42,6 +44,9 @@ class DataSection(Section):
             raise ValueError(f"data.sets and data.report both name {both}: a set that is only scored is never trained on")
         if "gold" in self.sets:
             raise ValueError("data.sets names 'gold': the gold set is never trained on; list it under data.report")
+        unread = sorted(set(self.choose) - set(self.sets))
+        if unread:
+            raise ValueError(f"data.choose names {unread}, which data.sets does not: {self.sets}")
         return self
 
 
@@ -49,6 +54,10 @@ class ModelSection(Section):
     """The encoder and how a statement becomes its input."""
 
     encoder: str = Field(default="embedded", description="'embedded', a hub id, or a folder")
+    init: Literal["encoder", "shipped"] = Field(
+        default="encoder", description="start from the encoder as it is, or from the classifier that ships"
+    )
+    rank: int | None = Field(default=None, ge=1, le=256, description="of low-rank updates; none: the whole encoder is trained")
     fields: list[StatementField] = Field(default=["cue_text"], description="what is put before the statement's text")
     pooling: Literal["mean", "cls"] = "mean"
     max_length: int = Field(default=128, ge=8, le=512, description="tokens a statement is cut to")
@@ -81,7 +90,14 @@ class TrainingSection(Section):
     learning_rate: Rate = 2e-4
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.1, description="share of the steps")
-    class_weights: bool = Field(default=True, description="weigh each class by the inverse of its share")
+    class_weights: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=1.0, description="each class weighs the inverse of its share to this power; 0: all weigh the same"
+    )
+    set_weights: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
+        default={}, description="what a statement of a set weighs in the loss; 1 where nothing is said; soft: `soft`"
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    focal: Annotated[float, Field(ge=0, le=5)] = Field(default=0.0, description="gamma of the focal loss; 0: cross-entropy")
     patience: int = Field(default=4, ge=1, description="evaluations without a better score before training stops")
     max_steps: int | None = Field(default=None, ge=1, description="stop after so many steps, whatever the epochs")
     save_steps: int | None = Field(default=None, ge=1, description="a checkpoint every so many steps; none: each epoch")

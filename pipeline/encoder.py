@@ -1,10 +1,14 @@
-"""Pre-trained encoders: where one is loaded from, and loading it. The classifier and the tagger both start here."""
+"""Pre-trained encoders: where one is loaded from, loading it, and training little of it. The classifier and the tagger both
+start here.
+"""
 
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
@@ -42,7 +46,10 @@ def load_encoder(encoder: str, key: str = "model.encoder") -> tuple[Any, Any]:
     """
     folder = encoder_folder(encoder)
     try:
-        return AutoModel.from_pretrained(folder, dtype=torch.float32), AutoTokenizer.from_pretrained(folder)
+        try:  # what is here is taken from here: the hub is asked only for what is not
+            return _pretrained(folder, local_files_only=True)
+        except OSError:
+            return _pretrained(folder)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(
             f"{key}: cannot load {encoder!r}: it is neither a folder with an encoder nor a hub id that is "
@@ -50,9 +57,47 @@ def load_encoder(encoder: str, key: str = "model.encoder") -> tuple[Any, Any]:
         ) from error
 
 
+def _pretrained(folder: str, **where: bool) -> tuple[Any, Any]:
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32, **where)
+    return model, AutoTokenizer.from_pretrained(folder, **where)
+
+
 def known_shape(encoder: Any) -> dict[str, Any]:
     """An encoder's configuration as a saved model keeps it: without the path that it was loaded from on this machine."""
     return {key: value for key, value in encoder.config.to_dict().items() if key != "_name_or_path"}
+
+
+class LowRank(nn.Module):
+    """A matrix W of shape (out, in) becomes W + B A, with A of shape (rank, in) and B of shape (out, rank), zero at first."""
+
+    def __init__(self, rows: int, columns: int, rank: int) -> None:
+        """Fresh factors."""
+        super().__init__()
+        self.a = nn.Parameter(torch.randn(rank, columns) / rank)
+        self.b = nn.Parameter(torch.zeros(rows, rank))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The matrix with its update."""
+        return weight + self.b @ self.a
+
+
+def adapt(encoder: Any, rank: int) -> None:
+    """Freeze an encoder but for its biases and norms, and give each of its layers' matrices an update of `rank`
+    (LoRA, Hu et al. 2022).
+    """
+    for parameter in encoder.parameters():
+        parameter.requires_grad = parameter.dim() == 1
+    encoder.embeddings.requires_grad_(False)
+    for module in encoder.encoder.modules():
+        if isinstance(module, nn.Linear):
+            parametrize.register_parametrization(module, "weight", LowRank(module.out_features, module.in_features, rank))
+
+
+def merge(encoder: Any) -> None:
+    """Add the updates to their matrices for good, which makes the encoder as fast as a plain one."""
+    for module in encoder.encoder.modules():
+        if parametrize.is_parametrized(module):
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
 
 
 def quiet() -> None:

@@ -8,7 +8,8 @@ import torch
 
 from pipeline.attribution import Attributor
 from pipeline.codebook import Task
-from pipeline.model import encode, load, probabilities, tasks_of
+from pipeline.inputs import encode
+from pipeline.model import load, probabilities, tasks_of
 from pipeline.records import Article, Judgement, LabelledStatement, Statement
 from pipeline.runfolder import identity, model_folder
 from pipeline.statements import to_flat

@@ -1,4 +1,4 @@
-"""StanceModel: one encoder, one head for each task, and the only place where a statement becomes model input.
+"""StanceModel: one encoder, one head for each task; how it is made, saved and loaded.
 
 Training and inference meet here and nowhere else. A saved model carries its own vocabulary, input fields, temperatures and
 codebook version, so that it needs no configuration to be used.
@@ -11,17 +11,17 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from pipeline.codebook import Codebook, Task
 from pipeline.config import ModelSection
-from pipeline.encoder import WEIGHTS, known_shape, load_encoder
+from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, merge
 from pipeline.errors import ModelError
-from pipeline.records import Statement
 
-LONGEST_TEXT = 20_000  # characters of a statement that reach the tokenizer; the rest cannot fit any model's input
+SHIPPED = Path(__file__).parent / "shipped"
 
 
 class StanceConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -32,6 +32,8 @@ class StanceConfig(PreTrainedConfig):  # type: ignore[misc]
     def __init__(
         self,
         encoder: dict[str, Any] | None = None,
+        encoder_name: str = "",
+        rank: int | None = None,
         tasks: list[dict[str, Any]] | None = None,
         fields: list[str] | None = None,
         pooling: str = "mean",
@@ -43,6 +45,8 @@ class StanceConfig(PreTrainedConfig):  # type: ignore[misc]
     ) -> None:
         """Keep the parts; every one has a default because transformers builds configurations without arguments."""
         self.encoder = encoder or {}
+        self.encoder_name = encoder_name
+        self.rank = rank
         self.tasks = tasks or []  # [{"name", "classes", "lean"}], a list because saved mappings lose their order
         self.fields = fields or []
         self.pooling = pooling
@@ -97,34 +101,19 @@ class StanceModel(PreTrainedModel):  # type: ignore[misc]
         return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
 
 
-def encode(
-    tokenizer: Any, statements: Sequence[Statement], fields: Sequence[str], max_length: int
-) -> dict[str, list[list[int]]]:
-    """Statements → token ids: the one tokenization path of training and inference.
-
-    The configured fields are the first segment, the statement's text the second. A statement that is too long loses the
-    end of its text; markup that looks like the tokenizer's own special tokens stays text.
-    """
-    before = [_readable(" | ".join(filter(None, (getattr(s, f) for f in fields)))) for s in statements]
-    texts = [_readable(s.text) for s in statements]
-    encoded = tokenizer(before, texts, truncation="longest_first", max_length=max_length, split_special_tokens=True)
-    return {name: encoded[name] for name in tokenizer.model_input_names if name in encoded}
-
-
-def _readable(text: str) -> str:
-    """What of a text the tokenizer gets: its beginning, without lone surrogates, which are no text to it."""
-    return text[:LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
-
-
 def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]:
-    """A model to train: the configured encoder's weights, fresh heads; and its tokenizer.
+    """A model to train: the configured encoder's weights, or those of the classifier that ships; and its tokenizer.
+
+    The heads are fresh, but for tasks of the shipped classifier that have the same classes.
 
     Raises:
-        ModelError: the encoder cannot be found or loaded.
+        ModelError: the encoder cannot be found or loaded, or the shipped classifier is another encoder's.
     """
     encoder, tokenizer = load_encoder(section.encoder)
     config = StanceConfig(
         encoder=known_shape(encoder),
+        encoder_name=section.encoder,
+        rank=section.rank,
         tasks=[{"name": t.name, "classes": list(t.classes), "lean": list(t.lean)} for t in codebook.tasks.values()],
         fields=list(section.fields),
         pooling=section.pooling,
@@ -135,28 +124,54 @@ def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]
     )
     model = StanceModel(config)
     model.encoder.load_state_dict(encoder.state_dict())
+    if section.init == "shipped":
+        _start_from(model, load_changes(SHIPPED)[0], section.encoder)
+    if section.rank:
+        adapt(model.encoder, section.rank)
     return model, tokenizer
 
 
+def _start_from(model: StanceModel, other: StanceModel, encoder: str) -> None:
+    if encoder != other.config.encoder_name:
+        raise ModelError(f"model.init: shipped is {other.config.encoder_name!r}, not model.encoder={encoder!r}; leave one out")
+    model.encoder.load_state_dict(other.encoder.state_dict())
+    known = {t["name"]: t["classes"] for t in other.config.tasks}
+    for task in model.config.tasks:
+        if known.get(task["name"]) == task["classes"]:
+            model.heads[task["name"]].load_state_dict(other.heads[task["name"]].state_dict())
+
+
 def save(model: StanceModel, tokenizer: Any, folder: Path) -> None:
-    """Write weights (safetensors), configuration and tokenizer into `folder`."""
+    """Write weights (safetensors), configuration and tokenizer into `folder`; low-rank updates are added in for good."""
+    merge(model.encoder)
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
 
 
+def save_changes(model: StanceModel, folder: Path) -> None:
+    """Write only what training changed, and the configuration: what is needed beside the encoder that it names."""
+    model.config.save_pretrained(folder)
+    changed = {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    save_file(changed, folder / WEIGHTS)
+
+
 def load(folder: Path) -> tuple[StanceModel, Any]:
-    """Read what `save` wrote, ready for inference.
+    """Read what `save` or `save_changes` wrote, ready for inference.
 
     Raises:
         ModelError: the folder or a file in it is missing, damaged, or holds another kind of model.
     """
-    for name in ("config.json", WEIGHTS, "tokenizer.json"):
+    for name in ("config.json", WEIGHTS):
         if not (folder / name).is_file():
-            raise ModelError(f"{folder}: no {name}; a model folder has config.json, {WEIGHTS} and the tokenizer's files")
+            raise ModelError(f"{folder}: no {name}; a model folder has config.json, {WEIGHTS} and a tokenizer")
     try:
         config = StanceConfig.from_pretrained(folder)
         if not config.tasks or not config.encoder:
             raise ModelError(f"{folder}: not a Parley model: its config.json names no tasks; name a run folder of train.py")
+        if config.rank and not (folder / "tokenizer.json").is_file():
+            return load_changes(folder)
+        if not (folder / "tokenizer.json").is_file():
+            raise ModelError(f"{folder}: no tokenizer.json; a model folder has config.json, {WEIGHTS} and a tokenizer")
         model, report = StanceModel.from_pretrained(
             folder, config=config, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
@@ -166,6 +181,29 @@ def load(folder: Path) -> tuple[StanceModel, Any]:
     wrong = [*report["missing_keys"], *report["mismatched_keys"]]
     if wrong:
         raise ModelError(f"{folder}: {WEIGHTS} lacks {len(wrong)} of the model's weights, for example {wrong[0]!r}")
+    return model.eval(), tokenizer
+
+
+def load_changes(folder: Path) -> tuple[StanceModel, Any]:
+    """Read what `save_changes` wrote, with the encoder that it names.
+
+    Raises:
+        ModelError: a file is missing or damaged, or the changes do not fit the encoder.
+    """
+    try:
+        config = StanceConfig.from_pretrained(folder)
+        encoder, tokenizer = load_encoder(config.encoder_name)
+        model = StanceModel(config)
+        model.encoder.load_state_dict(encoder.state_dict())
+        adapt(model.encoder, config.rank)
+        changed = load_file(folder / WEIGHTS)
+        wanted = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
+        if wanted != {name: value.shape for name, value in changed.items()}:
+            raise ModelError(f"{folder}: {WEIGHTS} does not fit the encoder that config.json names")
+        model.load_state_dict(changed, strict=False)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{folder}: cannot load the model: {str(error).splitlines()[0]}") from error
+    merge(model.encoder)
     return model.eval(), tokenizer
 
 

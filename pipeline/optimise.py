@@ -7,7 +7,7 @@ checkpoint and ends with the weights that it would have had.
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,14 +88,18 @@ def optimise(job: Job, config: RunConfig, work: Path, report: Reporter) -> Train
     return trainer
 
 
-def finite(loss: Tensor) -> Tensor:
-    """The loss itself.
+def finite(loss: Tensor, batch: Callable[[], Sequence[str]] = list) -> Tensor:
+    """The loss itself; `batch` names what it was reckoned from, where that is known.
 
     Raises:
         ModelError: it is not a number any more.
     """
     if not torch.isfinite(loss):
-        raise ModelError("the loss is not a number any more: lower training.learning_rate; nothing was saved since")
+        named = ", ".join(batch())
+        raise ModelError(
+            f"the loss is not a number any more{named and f', in the batch of {named}'}: lower training.learning_rate"
+            f"{named and ', or look at these statements'}; nothing was saved since"
+        )
     return loss
 
 

@@ -15,6 +15,7 @@ from pipeline.files import read_json, sha256_file, write_json, write_text
 
 MANIFEST = "MANIFEST.json"
 MODEL = "model"
+CHANGES = "changes"  # of a low-rank training: what is needed beside the encoder
 WORK = "checkpoints"
 STARTED = "started.json"
 

@@ -19,10 +19,15 @@ from pipeline.calibration import fit_temperature
 from pipeline.codebook import Codebook, Task
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
-from pipeline.metrics import TaskF1
-from pipeline.model import StanceModel, create, encode
+from pipeline.inputs import encode
+from pipeline.metrics import Indices, TaskF1, Values
+from pipeline.model import StanceModel, create
 from pipeline.optimise import Job, Reporter, finite, optimise
+from pipeline.records import Statement
 from pipeline.standoff import Example
+from pipeline.teaching import Soft
+
+SOFT = "soft"  # the name under which training.set_weights speaks of statements with a teacher's labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +48,14 @@ def fit(
     codebook: Codebook,
     work: Path,
     report: Reporter,
+    soft: Sequence[Soft] = (),
 ) -> Trained:
-    """Train on `train`, choose the checkpoint on `development`, fit the temperatures there too.
+    """Train on `train` and `soft`, choose the checkpoint on `development`, fit the temperatures there too.
 
     Args:
         work: the folder for checkpoints; emptied when training starts afresh.
         report: gets one line of progress at a time.
+        soft: statements with a teacher's probabilities in the place of labels.
 
     Raises:
         DataError: a split is empty or `train` lacks a class.
@@ -61,17 +68,16 @@ def fit(
         torch.set_num_threads(config.training.threads)
     set_seed(config.seed)
     model, tokenizer = create(config.model, codebook)
-    data = [_dataset(part, tokenizer, config, tasks) for part in (train, development)]
-    job = Job(
-        model,
-        tokenizer,
-        data[0],
-        data[1],
-        DataCollatorWithPadding(tokenizer),
-        _loss([_class_weights(train, t, config.training.class_weights) for t in tasks]),
-        _scores(tasks),
-    )
-    trainer = optimise(job, config, work, report)
+    section = config.training
+    pull = [_class_weights(train, t, section.class_weights) for t in tasks]
+    taught = [(e.statement, _aims(e, tasks, pull, section.set_weights.get(e.set, 1.0))) for e in train]
+    weight = section.set_weights.get(SOFT, 1.0)
+    taught += [(s.statement, [*(p for t in tasks for p in s.probabilities[t.name]), *(weight for _ in tasks)]) for s in soft]
+    checked = [(e.statement, _aims(e, tasks, [np.ones(len(t.classes)) for t in tasks], 1.0)) for e in development]
+    data = [_dataset(part, tokenizer, config) for part in (taught, checked)]
+    names = [statement.id for statement, _ in taught]
+    collate, loss = DataCollatorWithPadding(tokenizer), _loss(tasks, names, section.label_smoothing, section.focal)
+    trainer = optimise(Job(model, tokenizer, data[0], data[1], collate, loss, _scores(tasks)), config, work, report)
     _calibrate(trainer, data[1], model, tasks)
     best = float(trainer.state.best_metric or 0.0)
     return Trained(model.eval(), tokenizer, trainer.state.global_step, best, list(trainer.state.log_history))
@@ -90,30 +96,49 @@ def _check(train: Sequence[Example], development: Sequence[Example], tasks: Sequ
             )
 
 
-def _dataset(examples: Sequence[Example], tokenizer: Any, config: RunConfig, tasks: Sequence[Task]) -> datasets.Dataset:
+def _aims(example: Example, tasks: Sequence[Task], pull: Sequence[Values], weight: float) -> list[float]:
+    """What the heads are to say: 1 for the class of each task, 0 for the others; then what each task's answer weighs."""
+    places = [task.index(example.labels[task.name]) for task in tasks]
+    ones = [float(i == at) for task, at in zip(tasks, places, strict=True) for i in range(len(task.classes))]
+    return ones + [weight * float(w[at]) for w, at in zip(pull, places, strict=True)]
+
+
+def _dataset(taught: Sequence[tuple[Statement, list[float]]], tokenizer: Any, config: RunConfig) -> datasets.Dataset:
     columns: dict[str, Any] = dict(
-        encode(tokenizer, [e.statement for e in examples], config.model.fields, config.model.max_length)
+        encode(tokenizer, [statement for statement, _ in taught], config.model.fields, config.model.max_length)
     )
-    columns["labels"] = [[task.index(e.labels[task.name]) for task in tasks] for e in examples]
+    columns["labels"] = [[*aims, row] for row, (_, aims) in enumerate(taught)]
     return datasets.Dataset.from_dict(columns)
 
 
-def _class_weights(examples: Sequence[Example], task: Task, wanted: bool) -> Tensor | None:
-    """The inverse of each class's share, so that the mean weight of an example is 1; shape (classes,)."""
-    if not wanted:
-        return None
+def _class_weights(examples: Sequence[Example], task: Task, power: float) -> Values:
+    """The inverse of each class's share to a power, scaled so that the mean weight of an example is 1; shape (classes,)."""
     counts = np.bincount([task.index(e.labels[task.name]) for e in examples], minlength=len(task.classes))
-    return torch.tensor(len(examples) / (len(task.classes) * counts), dtype=torch.float32)
+    pull = (len(examples) / counts) ** power
+    return np.asarray(pull * len(examples) / (pull * counts).sum())
 
 
-def _loss(weights: Sequence[Tensor | None]) -> Callable[..., Tensor]:
+def _loss(tasks: Sequence[Task], names: Sequence[str], smoothing: float, gamma: float) -> Callable[..., Tensor]:
+    sizes = [len(task.classes) for task in tasks]
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+
     def loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
-        """Sum of the tasks' cross-entropies; logits of shape (batch, classes) each, labels of shape (batch, tasks)."""
-        parts = [
-            torch.nn.functional.cross_entropy(z, labels[:, i], weight=None if w is None else w.to(z.device))
-            for i, (z, w) in enumerate(zip(outputs["logits"], weights, strict=True))
-        ]
-        return finite(torch.stack(parts).sum())
+        """Sum of the tasks' cross-entropies with what the heads are to say, each a weighted mean over the batch.
+
+        With a gamma the statements that are right already count less (focal loss, Lin et al. 2017). Logits of shape (batch,
+        classes) each; labels of shape (batch, classes of all tasks + tasks + 1): `_aims`, then the row, whose name is said
+        where the loss is no number.
+        """
+        parts = []
+        for i, z in enumerate(outputs["logits"]):
+            aim = labels[:, starts[i] : starts[i] + sizes[i]]
+            wanted = aim * (1 - smoothing) + smoothing / sizes[i]
+            logs = torch.log_softmax(z, -1)
+            each = -(wanted * logs).sum(-1) * (1 - (aim * logs.exp()).sum(-1)) ** gamma
+            weights = labels[:, sum(sizes) + i]
+            parts.append((each * weights).sum() / weights.sum().clamp(min=1e-6))
+        total = torch.stack(parts).sum()
+        return finite(total, lambda: [names[int(row)] for row in labels[:, -1]])
 
     return loss
 
@@ -123,9 +148,9 @@ def _scores(tasks: Sequence[Task]) -> Callable[[Any], dict[str, float]]:
 
     def compute(prediction: Any) -> dict[str, float]:
         scores: dict[str, float] = {}
-        for i, (name, metric) in enumerate(metrics.items()):
+        for i, (name, truth) in enumerate(_truth(prediction.label_ids, tasks).items()):
             guesses = prediction.predictions[i].argmax(-1)
-            scores |= metric.compute(predictions=guesses, references=prediction.label_ids[:, i]) or {}
+            scores |= metrics[name].compute(predictions=guesses, references=truth) or {}
             scores.setdefault(f"{name}_macro_f1", 0.0)
         return {**scores, "score": float(np.mean([scores[f"{name}_macro_f1"] for name in metrics]))}
 
@@ -134,6 +159,14 @@ def _scores(tasks: Sequence[Task]) -> Callable[[Any], dict[str, float]]:
 
 def _calibrate(trainer: Trainer, development: datasets.Dataset, model: StanceModel, tasks: Sequence[Task]) -> None:
     found = trainer.predict(development)
-    for i, task in enumerate(tasks):
-        logits, truth = torch.from_numpy(found.predictions[i]), torch.from_numpy(found.label_ids[:, i])
-        model.config.temperatures[task.name] = fit_temperature(logits, truth)
+    for i, (name, truth) in enumerate(_truth(found.label_ids, tasks).items()):
+        model.config.temperatures[name] = fit_temperature(torch.from_numpy(found.predictions[i]), torch.from_numpy(truth))
+
+
+def _truth(labels: Values, tasks: Sequence[Task]) -> dict[str, Indices]:
+    """The classes that rows of `_aims` mean, of shape (n,) for each task."""
+    found, start = {}, 0
+    for task in tasks:
+        found[task.name] = labels[:, start : start + len(task.classes)].argmax(-1)
+        start += len(task.classes)
+    return found

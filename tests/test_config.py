@@ -50,7 +50,7 @@ def test_overrides(config: Path) -> None:
         ("sed=3", r"Did you mean 'seed'\?"),
         ("training.epochs=many", "training.epochs: .*integer, not 'many'"),
         ("training.epochs=0", "training.epochs: .*greater than or equal to 1, not 0"),
-        ("training.class_weights=1", "training.class_weights: .*boolean"),
+        ("training.class_weights=2", "training.class_weights: .*less than or equal to 1"),
         ("model.pooling=max", "model.pooling: .*'mean' or 'cls'"),
         ("model.fields=[cue]", "model.fields.*cue_text"),
         ("model.fields=[cue_text,cue_text]", "names a field twice"),

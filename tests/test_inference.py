@@ -11,7 +11,8 @@ from conftest import write_set
 
 from pipeline import Article, Labeller
 from pipeline.errors import ModelError
-from pipeline.model import encode, load
+from pipeline.inputs import encode
+from pipeline.model import load
 from pipeline.records import Statement
 
 TEXT = (

@@ -21,8 +21,10 @@ FLOW = [
     "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences", "attribution.windows",
     "attribution.tagger",
     "attribution.linking", "attribution.combining", "attribution",
-    "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "checkpoints",
-    "optimise", "training", "documents", "tagging", "baselines", "inference", "evaluation", "card", "plots", "report", "batch",
+    "standoff", "corpus", "metrics", "agreement", "extraction", "inputs", "model",
+    "runfolder", "calibration", "checkpoints",
+    "optimise", "teaching", "training", "documents", "tagging", "baselines",
+    "inference", "evaluation", "card", "plots", "report", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
     "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands", "cli",
 ]  # fmt: skip

@@ -205,7 +205,7 @@ def test_configurations_of_the_other_task_are_refused(tmp_path: Path, tiny_encod
     for override, message in (
         ("model.max_length=32", "model has no part in task=attribution"),
         ("data.fraction=0.5", r"data\.fraction is for task=classification"),
-        ("training.class_weights=false", r"training\.class_weights is for task=classification"),
+        ("training.class_weights=0", r"training\.class_weights is for task=classification"),
         ("evaluation.baselines=false", r"evaluation\.baselines is for task=classification"),
         ("data.sets=[]", r"data\.sets is empty"),
         ("data.brat=nowhere", r"data\.brat is a whole corpus by itself"),

@@ -1,6 +1,7 @@
 """The training job: what it leaves behind, and the promises about seeds, signals, torn checkpoints and bad losses."""
 
 import json
+import math
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ import torch
 from conftest import ROOT, train_command, write_config
 
 from pipeline.checkpoints import last_complete_checkpoint
+from pipeline.codebook import Task
 from pipeline.config import load_config
 from pipeline.corpus import load_set
 from pipeline.errors import DataError, InterruptedRunError, ModelError
@@ -208,12 +210,29 @@ def test_a_class_without_examples_is_refused(tmp_path: Path, labels: Path, tiny_
         fit(config, tiny.split("train"), [], default_codebook(), tmp_path / "w", lambda _: None)
 
 
-def test_a_loss_that_is_no_number_stops_at_once() -> None:
-    loss = _loss([None])
-    labels = torch.zeros(2, 1, dtype=torch.long)
-    assert torch.isfinite(loss({"logits": (torch.zeros(2, 3),)}, labels))
-    with pytest.raises(ModelError, match=r"not a number.*lower training\.learning_rate"):
+def test_a_loss_that_is_no_number_stops_at_once_and_names_the_batch() -> None:
+    loss = _loss([Task("stance", "", ("a", "b", "c"))], ["s-1", "s-2", "s-3"], 0.0, 0.0)
+    labels = torch.tensor([[1.0, 0, 0, 1, 2], [0, 1, 0, 1, 0]])
+    assert loss({"logits": (torch.zeros(2, 3),)}, labels).item() == pytest.approx(math.log(3))
+    with pytest.raises(ModelError, match=r"not a number.*batch of s-3, s-1: lower training\.learning_rate"):
         loss({"logits": (torch.full((2, 3), float("nan")),)}, labels)
+
+
+def test_smoothing_and_focus_change_the_loss_as_published() -> None:
+    task, logits = Task("stance", "", ("a", "b")), torch.tensor([[2.0, 0.0], [0.0, 0.0]])
+    labels = torch.tensor([[1.0, 0, 1, 0], [1, 0, 3, 1]])  # the second statement weighs three times the first
+    p = torch.softmax(logits, -1)[:, 0]
+    weights = torch.tensor([1.0, 3.0])
+
+    def mean(each: torch.Tensor) -> float:
+        return float((each * weights).sum() / 4)
+
+    def found(smoothing: float, gamma: float) -> float:
+        return float(_loss([task], ["x", "y"], smoothing, gamma)({"logits": (logits,)}, labels))
+
+    assert found(0, 0) == pytest.approx(mean(-p.log()))
+    assert found(0, 2) == pytest.approx(mean(-((1 - p) ** 2) * p.log()))
+    assert found(0.2, 0) == pytest.approx(mean(-0.9 * p.log() - 0.1 * (1 - p).log()))
 
 
 def test_class_weights_balance(labels: Path) -> None:
@@ -221,10 +240,11 @@ def test_class_weights_balance(labels: Path) -> None:
 
     train_part = load_set("tiny", labels, labels).split("train")
     task = default_codebook().tasks["stance"]
-    found = _class_weights(train_part, task, wanted=True)
-    assert found is not None
-    assert found.tolist() == pytest.approx([30 / (3 * 12), 30 / (3 * 6), 30 / (3 * 12)])
-    assert _class_weights(train_part, task, wanted=False) is None
+    assert _class_weights(train_part, task, 1.0).tolist() == pytest.approx([30 / (3 * 12), 30 / (3 * 6), 30 / (3 * 12)])
+    assert _class_weights(train_part, task, 0.0).tolist() == [1, 1, 1]
+    half = _class_weights(train_part, task, 0.5)
+    assert half[1] / half[0] == pytest.approx(2**0.5)
+    assert (half * [12, 6, 12]).sum() == pytest.approx(30)
 
 
 def test_missing_encoder_is_named(tmp_path: Path, labels: Path, tiny_encoder: Path) -> None:

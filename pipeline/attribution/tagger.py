@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from pipeline.attribution.windows import Window, windows
 from pipeline.config import TaggerSection
-from pipeline.encoder import WEIGHTS, known_shape, load_encoder
+from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, merge
 from pipeline.errors import ModelError
 from pipeline.records import Span
 
@@ -56,20 +55,6 @@ class TaggerConfig(PreTrainedConfig):  # type: ignore[misc]
         self.max_tokens = max_tokens
         self.head_dropout = head_dropout
         super().__init__(**rest)
-
-
-class LowRank(nn.Module):
-    """A matrix W of shape (out, in) becomes W + B A, with A of shape (rank, in) and B of shape (out, rank), zero at first."""
-
-    def __init__(self, rows: int, columns: int, rank: int) -> None:
-        """Fresh factors."""
-        super().__init__()
-        self.a = nn.Parameter(torch.randn(rank, columns) / rank)
-        self.b = nn.Parameter(torch.zeros(rows, rank))
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """The matrix with its update."""
-        return weight + self.b @ self.a
 
 
 @dataclass
@@ -106,21 +91,6 @@ class TaggerModel(PreTrainedModel):  # type: ignore[misc]
         words = torch.gather(hidden, 1, first.unsqueeze(-1).expand(-1, -1, hidden.size(-1)))
         return TaggerOutput(logits=self.head(self.dropout(words)).unflatten(-1, (len(ROLES), TAGS)))
 
-    def adapt(self, rank: int) -> None:
-        """Freeze the encoder but for its biases and norms, and give each of its layers' matrices an update of `rank`."""
-        for parameter in self.encoder.parameters():
-            parameter.requires_grad = parameter.dim() == 1
-        self.encoder.embeddings.requires_grad_(False)
-        for module in self.encoder.encoder.modules():
-            if isinstance(module, nn.Linear):
-                parametrize.register_parametrization(module, "weight", LowRank(module.out_features, module.in_features, rank))
-
-    def merge(self) -> None:
-        """Add the updates to their matrices for good, which makes the model as fast as a plain encoder."""
-        for module in self.encoder.encoder.modules():
-            if parametrize.is_parametrized(module):
-                parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
-
 
 def create(section: TaggerSection) -> tuple[TaggerModel, Any]:
     """A tagger to train: the configured encoder's weights, a fresh head; and its tokenizer.
@@ -134,7 +104,7 @@ def create(section: TaggerSection) -> tuple[TaggerModel, Any]:
     model = TaggerModel(TaggerConfig(known_shape(encoder), section.encoder, section.rank, section.max_length, section.dropout))
     model.encoder.load_state_dict(encoder.state_dict())
     if section.rank:
-        model.adapt(section.rank)
+        adapt(model.encoder, section.rank)
     return model, tokenizer
 
 
@@ -167,7 +137,7 @@ def load(folder: Path) -> tuple[TaggerModel, Any]:
         model.load_state_dict(changed, strict=False)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot load the tagger: {str(error).splitlines()[0]}") from error
-    model.merge()
+    merge(model.encoder)
     return model.eval(), tokenizer
 
 
