@@ -149,6 +149,17 @@ def report(
     _say(f"report: {output}")
 
 
+@app.command()
+def tune(
+    config: Annotated[Path, typer.Argument(help="a configuration of train.py with ranges under 'tune'")],
+    trials: Annotated[int, typer.Option(min=1, help="how many trials in all; a stopped search goes on")] = 20,
+) -> None:
+    """Choose settings by trial on the development negotiations; the best are written as a configuration."""
+    from pipeline.tuning import tune as search
+
+    _say(f"best configuration: {search(config, trials, _say)}")
+
+
 def _over_articles(found: Any, columns: Any, output: str, labeller: Any, attributor: Any) -> None:
     from pipeline.batch import run_articles
 

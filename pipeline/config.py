@@ -21,6 +21,50 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class TableTask(Section):
+    """One task of a table: the column with its labels, and its classes, as a list or as value → class."""
+
+    column: str
+    classes: dict[str | int, str] | list[str] | None = Field(default=None, description="none: those of the training table")
+
+
+class TableSection(Section):
+    """A user's own labelled statements: one row each, in .csv, .tsv, .jsonl or .parquet."""
+
+    train: str
+    development: str | Rate = Field(default=0.15, description="a file, or a share of the training table")
+    test: str | Rate | None = Field(default=None, description="a file, or a share of the training table")
+    name: str = Field(default="table", description="of the set, in scores and cards")
+    text: str = Field(default="text", description="the column with the statement")
+    id: str | None = Field(default=None, description="the column with ids; none: the rows are numbered")
+    group: str | None = Field(default=None, description="a column whose equal values stay in one part, such as the article")
+    fields: dict[StatementField, str] = Field(default={}, description="further fields of a statement → column")
+    names: list[str] | None = Field(default=None, description="the columns of a table without a header")
+    tasks: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], TableTask]
+
+    @field_validator("tasks")
+    @classmethod
+    def _some_task(cls, tasks: dict[str, TableTask]) -> dict[str, TableTask]:
+        if not tasks or set(tasks) & {"text", "id", "model"}:
+            raise ValueError("tasks needs one task or more, none of them named text, id or model")
+        return tasks
+
+    def files(self) -> dict[str, str]:
+        """The files of the parts that have one."""
+        parts = {"train": self.train, "development": self.development, "test": self.test}
+        return {name: value for name, value in parts.items() if isinstance(value, str)}
+
+    def shares(self) -> dict[str, float]:
+        """The shares of the training table that become a part."""
+        parts = {"development": self.development, "test": self.test}
+        return {name: value for name, value in parts.items() if isinstance(value, float)}
+
+    def columns(self) -> list[str]:
+        """Every column that must be there."""
+        single = [c for c in (self.text, self.id, self.group) if c]
+        return [*single, *self.fields.values(), *(task.column for task in self.tasks.values())]
+
+
 class DataSection(Section):
     """Which labelled sets are read, and where the texts of standoff sets are looked for."""
 
@@ -31,13 +75,15 @@ class DataSection(Section):
     fraction: Annotated[float, Field(gt=0, le=1)] = Field(default=1.0, description="share of the training statements")
     choose: list[str] = Field(default=[], description="sets whose development part decides; none: all of them")
     soft: str | None = Field(default=None, description="labelled statements of `parley label`, to learn a model's labels from")
+    table: TableSection | None = Field(default=None, description="a user's own labelled statements, instead of sets")
     brat: str | None = Field(default=None, description="attribution: a corpus in PolNeAR's layout, instead of sets")
 
     @model_validator(mode="after")
     def _scored_sets_are_not_trained_on(self) -> Self:
-        if self.brat is not None and (self.sets or self.report):
-            raise ValueError("data.brat is a whole corpus by itself: give data.sets=[] and data.report=[] with it")
-        if self.brat is None and not self.sets:
+        whole = "brat" if self.brat is not None else "table" if self.table is not None else None
+        if whole and (self.sets or self.report):
+            raise ValueError(f"data.{whole} is a whole corpus by itself: give data.sets=[] and data.report=[] with it")
+        if not whole and not self.sets:
             raise ValueError("data.sets is empty: there is nothing to train on")
         both = sorted(set(self.sets) & set(self.report))
         if both:
@@ -104,12 +150,40 @@ class TrainingSection(Section):
     threads: int | None = Field(default=None, ge=1, description="CPU threads; none: as many as torch takes")
 
 
+class CrossValidation(Section):
+    """Scores from the training and development parts alone: each negotiation is scored by a model that never saw it."""
+
+    folds: int | None = Field(default=None, ge=2, le=50, description="how many parts; a negotiation stands in one")
+    fold: int | None = Field(default=None, ge=1, description="one of them alone, counted from 1; none: all, one by one")
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_them(self) -> Self:
+        if self.fold is not None and (self.folds is None or self.fold > self.folds):
+            raise ValueError(f"cv.fold={self.fold} is not one of cv.folds={self.folds}")
+        return self
+
+
+class Range(Section):
+    """What `parley tune` may choose from; whole numbers where both ends are whole."""
+
+    low: int | float
+    high: int | float
+    log: bool = Field(default=False, description="small values are tried as often as great ones")
+
+    @model_validator(mode="after")
+    def _low_is_low(self) -> Self:
+        if self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError(f"the range {self.low} to {self.high} is empty{', or log with a low of 0' if self.log else ''}")
+        return self
+
+
 class EvaluationSection(Section):
     """How a run is scored."""
 
     bootstrap: int = Field(default=1000, ge=100, le=100_000, description="resamples of whole articles")
     confidence: Rate = 0.95
     baselines: bool = True
+    test: bool = Field(default=True, description="score the test parts too; false while something is being chosen")
     batch_size: int = Field(default=64, ge=1, le=4096)
 
 
@@ -122,18 +196,33 @@ class RunConfig(Section):
     )
     runs: str = Field(default="runs", description="the folder that holds the run folders")
     seed: int = Field(default=13, ge=0, lt=2**32)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[], description="a run for each, and their spread")
     resume: bool = Field(default=False, description="go on from the last complete checkpoint of this run")
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     tagger: TaggerSection = TaggerSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    cv: CrossValidation = CrossValidation()
+    tune: dict[str, Range | list[int | float | str | bool | None]] = Field(
+        default={}, description="keys such as training.learning_rate, each with a range or a list, for `parley tune`"
+    )
 
     @model_validator(mode="after")
     def _steps_agree(self) -> Self:
         limit, every = self.training.max_steps, self.training.save_steps
         if limit is not None and every is not None and every > limit:
             raise ValueError(f"training.save_steps={every} is above training.max_steps={limit}: nothing would be saved")
+        return self
+
+    @model_validator(mode="after")
+    def _runs_are_told_apart(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds={self.seeds} names a seed twice")
+        if self.cv.folds and self.data.soft:
+            raise ValueError("cv.folds with data.soft: the teacher has seen every fold, so the scores would flatter")
+        if self.task == "attribution" and (self.seeds or self.cv.folds):
+            raise ValueError("seeds and cv.folds are for task=classification; give a tagger one seed at a time")
         return self
 
     @model_validator(mode="after")
@@ -145,7 +234,9 @@ class RunConfig(Section):
             )
         if self.task == "classification" and self.data.brat is not None:
             raise ValueError("data.brat is for task=attribution: it marks who said what, and has no labels of stance")
-        for section, key in (("data", "fraction"), ("training", "class_weights"), ("evaluation", "baselines")):
+        idle = [("data", key) for key in ("table", "soft", "choose", "fraction")]
+        idle += [("training", key) for key in ("class_weights", "set_weights", "label_smoothing", "focal")]
+        for section, key in (*idle, ("evaluation", "baselines")):
             part = getattr(self, section)
             if self.task == "attribution" and getattr(part, key) != type(part).model_fields[key].default:
                 raise ValueError(f"{section}.{key} is for task=classification; a tagger has no part in it")
@@ -254,6 +345,11 @@ def _check_paths(path: Path, config: RunConfig) -> None:
             )
     if config.data.brat is not None and not Path(config.data.brat).is_dir():
         raise ConfigError(f"{path}: data.brat: the folder {config.data.brat!r} does not exist")
+    for part, table in (config.data.table.files() if config.data.table else {}).items():
+        if not Path(table).is_file():
+            raise ConfigError(f"{path}: data.table.{part}: the file {table!r} does not exist")
+    if config.data.soft is not None and not Path(config.data.soft).is_file():
+        raise ConfigError(f"{path}: data.soft: the file {config.data.soft!r} does not exist; `parley label` writes one")
     for section, encoder in (("model", config.model.encoder), ("tagger", config.tagger.encoder)):
         if encoder.startswith((".", "/", "~")) and not Path(encoder).expanduser().is_dir():
             raise ConfigError(f"{path}: {section}.encoder: the folder {encoder!r} does not exist")

@@ -227,6 +227,12 @@ def guard_against_leaks(train: Sequence[Example], scored: Iterable[Example]) -> 
                 )
 
 
+def overlap(train: Sequence[Example], scored: Sequence[Example]) -> int:
+    """How many scored statements have the words of a training statement."""
+    known = {" ".join(e.statement.text.casefold().split()) for e in train}
+    return sum(" ".join(e.statement.text.casefold().split()) in known for e in scored)
+
+
 def _identities(example: Example) -> list[tuple[str, str]]:
     words = " ".join(example.statement.text.casefold().split())
     known = [("negotiation", example.negotiation), ("article", example.article)]

@@ -5,7 +5,6 @@ The ending chooses the format. .jsonl keeps the nested form of docs/data_format.
 """
 
 import csv
-import io
 import json
 import re
 import sys
@@ -15,18 +14,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from pipeline.articles import decode, json_lines
 from pipeline.codebook import Task
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import replacing, require_writable
 from pipeline.records import LabelledStatement, Span, Statement
+from pipeline.tables import FORMULA, read_rows
 
 ENDINGS = (".jsonl", ".csv", ".parquet")
 FIELDS = tuple(f.name for f in fields(Statement))
 SPANS = ("cue", "source")
 WORDS = {"text", "cue_text", "source_text", "speaker", "kind", "role", "side", "type", "context", "speaker_runner_up"}
 SURROGATE = re.compile("[\ud800-\udfff]")
-FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would run, whatever quotation marks stand before it
 
 
 def to_dict(record: Statement | LabelledStatement) -> dict[str, Any]:
@@ -117,9 +115,11 @@ def read_statements(path: Path) -> Iterator[Statement]:
     """
     if not path.is_file():
         raise ConfigError(f"{path}: no such file of statements")
+    if path.suffix.lower() not in ENDINGS:
+        raise ConfigError(f"{path}: unknown ending {path.suffix!r}; statements are read from {', '.join(ENDINGS)}")
     seen: dict[str, str] = {}
     count = 0
-    for where, row in _rows(path):
+    for where, row in read_rows(path):
         count += 1
         statement = from_dict(row, where)
         if statement.id in seen:
@@ -128,28 +128,6 @@ def read_statements(path: Path) -> Iterator[Statement]:
         yield statement
     if not count:
         raise DataError(f"{path}: the file is empty")
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    ending = path.suffix.lower()
-    if ending == ".jsonl":
-        yield from ((f"{path}:{number}", row) for number, row in json_lines(path))
-    elif ending == ".csv":
-        csv.field_size_limit(2**31 - 1)
-        reader = csv.DictReader(io.StringIO(decode(path), newline=""))
-        for raw in reader:
-            yield f"{path}:{reader.line_num}", {k: _unescape(v) for k, v in raw.items() if k is not None}
-    elif ending == ".parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            rows = pq.read_table(path).to_pylist()
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path}: not a readable Parquet file: {error}") from error
-        yield from ((f"{path}:row {number}", row) for number, row in enumerate(rows, 1))
-    else:
-        raise ConfigError(f"{path}: unknown ending {ending!r}; statements are read from {', '.join(ENDINGS)}")
 
 
 class Writer(Protocol):
@@ -238,7 +216,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return json.dumps(value)
     return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
-
-
-def _unescape(value: Any) -> Any:
-    return value[1:] if isinstance(value, str) and value.startswith("'") and FORMULA.match(value) else value

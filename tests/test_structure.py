@@ -14,17 +14,16 @@ PACKAGE = ROOT / "pipeline"
 
 # Data flows down this list; a module imports only what stands above it (docs/architecture.md).
 FLOW = [
-    "errors", "files", "records", "codebook", "config", "encoder", "articles", "statements",
+    "errors", "files", "records", "codebook", "config", "encoder", "articles", "tables", "statements",
     "attribution.language_check", "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon",
     "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.disputes", "attribution.grammar",
     "attribution.cues", "attribution.names", "attribution.sides", "attribution.roles", "attribution.people",
     "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences", "attribution.windows",
     "attribution.tagger",
     "attribution.linking", "attribution.combining", "attribution",
-    "standoff", "corpus", "metrics", "agreement", "extraction", "inputs", "model",
-    "runfolder", "calibration", "checkpoints",
-    "optimise", "teaching", "training", "documents", "tagging", "baselines",
-    "inference", "evaluation", "card", "plots", "report", "batch",
+    "standoff", "corpus", "metrics", "agreement", "extraction", "inputs", "model", "runfolder", "calibration",
+    "checkpoints", "optimise", "teaching", "own_codebook", "material", "training", "documents", "tagging", "baselines",
+    "inference", "evaluation", "card", "job", "repeats", "tuning", "plots", "report", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
     "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands", "cli",
 ]  # fmt: skip

@@ -1,0 +1,103 @@
+"""One configuration, several runs: a run for each seed and each fold of a cross-validation, and the spread of their scores.
+
+The runs lie in runs/NAME/, sealed each for itself; a repeat that was stopped goes on with the first run that is not complete.
+runs/NAME/summary.json has mean, spread and every value.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+
+from pipeline.articles import json_lines
+from pipeline.config import RunConfig
+from pipeline.files import read_json, read_yaml, write_json
+from pipeline.job import train_classifier, train_tagger
+from pipeline.metrics import confusion, macro_f1
+from pipeline.optimise import Reporter
+from pipeline.runfolder import MANIFEST
+
+SUMMARY = "summary.json"
+
+
+def train(config: RunConfig, say: Reporter) -> Path:
+    """Every run that a configuration asks for; returns the folder of the one run, or the folder that holds them all.
+
+    Raises:
+        PipelineError: see `train_classifier`.
+    """
+    if config.task == "attribution":
+        return train_tagger(config, say)
+    runs = single_runs(config)
+    if runs == [config]:
+        return train_classifier(config, say)
+    for number, single in enumerate(runs, 1):
+        say(f"run {number} of {len(runs)}: {single.folder}")
+        if _done(single):
+            say("complete already")
+        else:
+            train_classifier(single, say)
+    values = spread([single.folder for single in runs])
+    write_json(config.folder / SUMMARY, values)
+    for name, tasks in values.items():
+        for task, found in tasks.items():
+            shown = " ".join(f"{v:.3f}" for v in found["values"])
+            say(
+                f"{name:>12} {task:<10} macro-F1 mean {found['mean']:.3f}, standard deviation {found['deviation']:.3f}: {shown}"
+            )
+    return config.folder
+
+
+def single_runs(config: RunConfig) -> list[RunConfig]:
+    """The configuration itself, or one for each fold and seed that it asks for."""
+    seeds, chosen = config.seeds or [config.seed], config.cv.fold
+    folds = [chosen] if chosen or not config.cv.folds else list(range(1, config.cv.folds + 1))
+    if len(seeds) * len(folds) == 1 and not config.seeds:
+        return [config]
+    runs = []
+    for fold in folds:
+        for seed in seeds:
+            name = "-".join([*([f"fold-{fold}"] if fold else []), f"seed-{seed}"])
+            cv = config.cv.model_copy(update={"fold": fold})
+            runs.append(
+                config.model_copy(update={"name": name, "runs": str(config.folder), "seed": seed, "seeds": [], "cv": cv})
+            )
+    return runs
+
+
+def _done(config: RunConfig) -> bool:
+    """Whether this very run lies there, sealed."""
+    if not (config.folder / MANIFEST).is_file():
+        return False
+    return bool({**read_yaml(config.folder / "config.yaml"), "resume": config.resume} == config.model_dump())
+
+
+def spread(runs: Sequence[Path]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Macro-F1 of each run on each part of each set, such as `news development`: values, mean, standard deviation."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        for name, tasks in part_scores(run).items():
+            for task, value in tasks.items():
+                found[name][task].append(value)
+    return {
+        name: {task: {"mean": mean(v), "deviation": stdev(v) if len(v) > 1 else 0.0, "values": v} for task, v in tasks.items()}
+        for name, tasks in sorted(found.items())
+    }
+
+
+def part_scores(run: Path) -> dict[str, dict[str, float]]:
+    """Macro-F1 of each task on each part of each set that a run was scored on, from its predictions."""
+    rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for _, row in json_lines(run / "predictions.jsonl"):
+        rows[f"{row['set']} {row['split']}"].append(row)
+    tasks = list(read_json(run / "metrics.json")["training"]["temperatures"])
+    return {name: {task: _macro_f1(task, part) for task in tasks} for name, part in rows.items()}
+
+
+def _macro_f1(task: str, rows: Sequence[Mapping[str, Any]]) -> float:
+    classes = list(rows[0][f"{task}_probabilities"])
+    truth, guess = ([classes.index(row[key]) for row in rows] for key in (f"true_{task}", task))
+    return float(macro_f1(confusion(np.array(truth), np.array(guess), len(classes))))
