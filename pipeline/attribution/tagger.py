@@ -24,7 +24,8 @@ from transformers.utils import ModelOutput
 from pipeline.attribution.windows import Window, windows
 from pipeline.config import TaggerSection
 from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, merge
-from pipeline.errors import ModelError
+from pipeline.errors import DataError, ModelError
+from pipeline.files import read_json
 from pipeline.records import Span
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -125,9 +126,9 @@ def load(folder: Path) -> tuple[TaggerModel, Any]:
         if not (folder / name).is_file():
             raise ModelError(f"{folder}: no {name}; a tagger's folder has config.json and {WEIGHTS}")
     try:
+        if read_json(folder / "config.json").get("model_type") != TaggerConfig.model_type:
+            raise ModelError(f"{folder}: not a tagger: its config.json is not a tagger's; name a run of an attribution task")
         config = TaggerConfig.from_pretrained(folder)
-        if not config.encoder_name:
-            raise ModelError(f"{folder}: not a tagger: its config.json names no encoder; name a run of an attribution task")
         section = {"encoder": config.encoder_name, "rank": config.rank, "max_length": config.max_tokens}
         model, tokenizer = create(TaggerSection(**section))
         changed = load_file(folder / WEIGHTS)
@@ -135,7 +136,7 @@ def load(folder: Path) -> tuple[TaggerModel, Any]:
         if wanted != {name: value.shape for name, value in changed.items()}:
             raise ModelError(f"{folder}: {WEIGHTS} does not fit the encoder that config.json names")
         model.load_state_dict(changed, strict=False)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError, DataError) as error:
         raise ModelError(f"{folder}: cannot load the tagger: {str(error).splitlines()[0]}") from error
     merge(model.encoder)
     return model.eval(), tokenizer
