@@ -1,6 +1,8 @@
 """One temperature for each head, fitted on held-out logits (Guo et al. 2017)."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 COLDEST, HOTTEST = 0.25, 10.0
@@ -30,3 +32,18 @@ def fit_temperature(logits: Tensor, truth: Tensor) -> float:
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     return float(log_t.detach().exp().clamp(COLDEST, HOTTEST))
+
+
+def uncalibrated(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """What the probabilities were before the temperature: softmax(z) from softmax(z / temperature).
+
+    Args:
+        probabilities: (n, classes), each row summing to 1.
+        temperature: the one that made them.
+
+    Returns:
+        Of the same shape. The order of a row's classes, and so the label, stays.
+    """
+    powers = np.asarray(probabilities, dtype=np.float64) ** temperature
+    raised: NDArray[np.float64] = powers / powers.sum(-1, keepdims=True)
+    return raised

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline import __version__
 from pipeline.baselines import Predict, fit_baselines
+from pipeline.calibration import uncalibrated
 from pipeline.codebook import Codebook, Task
 from pipeline.config import RunConfig
 from pipeline.corpus import LabelledSet
@@ -22,6 +24,7 @@ from pipeline.metrics import (
     Estimate,
     Indices,
     TaskScores,
+    Values,
     expected_calibration_error,
     reliability,
     score_joint,
@@ -67,7 +70,7 @@ def score(
     predicted: Mapping[str, Indices],
     tasks: Sequence[Task],
     bootstrap: Bootstrap,
-    calibration: Mapping[str, Mapping[str, Any]] | None = None,
+    calibrated: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> SetScores:
     """Scores of predictions on a set; intervals come from resampling its articles."""
     truth, groups = truth_of(examples, tasks), [e.article for e in examples]
@@ -79,7 +82,7 @@ def score(
         {t.name: score_task(t.name, t.classes, truth[t.name], predicted[t.name], groups, bootstrap) for t in tasks},
         score_joint(truth, predicted, groups, bootstrap),
         {name: estimate for name, estimate in pairs.items() if estimate is not None},
-        calibration or {},
+        calibrated or {},
     )
 
 
@@ -87,8 +90,9 @@ def score_model(labeller: Labeller, examples: Sequence[Example], bootstrap: Boot
     """Label a set as its users would, and score the labels."""
     tasks = labeller.tasks
     labelled = labeller.label_statements(e.statement for e in examples)
-    predicted = {t.name: np.array([t.index(s[t.name]) for s in labelled], dtype=np.int64) for t in tasks}
-    return score(examples, predicted, tasks, bootstrap, _calibration(labelled, examples, tasks)), labelled
+    predicted = {t.name: np.array([t.index(s.judgements[t.name].likeliest) for s in labelled], dtype=np.int64) for t in tasks}
+    calibrated = calibration(labelled, examples, tasks, labeller.temperatures, bootstrap)
+    return score(examples, predicted, tasks, bootstrap, calibrated), labelled
 
 
 def score_baselines(
@@ -99,16 +103,33 @@ def score_baselines(
     return {name: score(examples, predict(statements), tasks, bootstrap) for name, predict in baselines.items()}
 
 
-def _calibration(labelled: Labelled, examples: Sequence[Example], tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
-    found = {}
+def calibration(
+    labelled: Labelled,
+    examples: Sequence[Example],
+    tasks: Sequence[Task],
+    temperatures: Mapping[str, float],
+    bootstrap: Bootstrap,
+) -> dict[str, dict[str, Any]]:
+    """Whether the probabilities mean what they say, as they are and, under `before`, with a temperature of 1."""
+    groups, found = [e.article for e in examples], {}
     for task in tasks:
-        confidence = np.array([max(s.judgements[task.name].probabilities.values()) for s in labelled])
-        right = np.array([s[task.name] == e.labels[task.name] for s, e in zip(labelled, examples, strict=True)])
-        found[task.name] = {
-            "expected_calibration_error": expected_calibration_error(confidence, right),
-            "reliability": reliability(confidence, right),
-        }
+        right = np.array(
+            [s.judgements[task.name].likeliest == e.labels[task.name] for s, e in zip(labelled, examples, strict=True)]
+        )
+        after = np.array([list(s.judgements[task.name].probabilities.values()) for s in labelled])
+        heat = temperatures.get(task.name, 1.0)
+        now, before = (_gaps(p.max(-1), right, groups, bootstrap) for p in (after, uncalibrated(after, heat)))
+        found[task.name] = {**now, "temperature": heat, "before": before}
     return found
+
+
+def _gaps(confidence: Values, right: NDArray[np.bool_], groups: Sequence[str], bootstrap: Bootstrap) -> dict[str, Any]:
+    error = expected_calibration_error(confidence, right, groups, bootstrap)
+    return {
+        "expected_calibration_error": error.value,
+        "interval": [error.low, error.high],
+        "reliability": reliability(confidence, right),
+    }
 
 
 def prediction_rows(examples: Sequence[Example], labelled: Labelled) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Labelling: statements → labelled statements, in batches, in the order they came."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -53,6 +53,11 @@ class Labeller:
     def tasks(self) -> list[Task]:
         """The tasks that the model answers, from its own vocabulary."""
         return tasks_of(self.model.config)
+
+    @property
+    def temperatures(self) -> Mapping[str, float]:
+        """What divides each task's logits (`calibration`), by the task's name."""
+        return dict(self.model.config.temperatures)
 
     def label(self, articles: Article | str | Iterable[Article | str]) -> Labelled:
         """Find the statements of articles (or of plain texts) and label them.

@@ -24,6 +24,20 @@ def confusion(truth: Indices, predicted: Indices, classes: int) -> Matrix:
     return flat.reshape(classes, classes).astype(np.int64)
 
 
+def members(groups: Sequence[str]) -> tuple[Indices, int]:
+    """The number of each statement's group, counted in the order they come, of shape (n,); and how many groups there are."""
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(groups))}
+    return np.array([numbers[g] for g in groups], dtype=np.int64), len(numbers)
+
+
+def confusion_by_group(truth: Indices, predicted: Indices, groups: Sequence[str], classes: int) -> Matrix:
+    """One confusion matrix for each group (article), of shape (groups, classes, classes)."""
+    member, count = members(groups)
+    found = np.zeros((count, classes, classes), dtype=np.int64)
+    np.add.at(found, (member, truth, predicted), 1)
+    return found
+
+
 def accuracy(matrix: Matrix) -> Values:
     """Share of right predictions, over the last two axes; 0 where there is nothing."""
     right = np.trace(matrix, axis1=-2, axis2=-1).astype(np.float64)
@@ -126,9 +140,7 @@ def score_task(
     task: str, classes: Sequence[str], truth: Indices, predicted: Indices, groups: Sequence[str], bootstrap: Bootstrap
 ) -> TaskScores:
     """All scores of one task; `groups` names each statement's article."""
-    names = {name: i for i, name in enumerate(dict.fromkeys(groups))}
-    member = np.array([names[g] for g in groups])
-    matrices = np.stack([confusion(truth[member == i], predicted[member == i], len(classes)) for i in range(len(names))])
+    matrices = confusion_by_group(truth, predicted, groups, len(classes))
     return TaskScores(
         task,
         tuple(classes),
@@ -143,9 +155,9 @@ def score_joint(
 ) -> Estimate:
     """The share of statements on which every task is right, with its interval."""
     right = np.all([truth[t] == predicted[t] for t in truth], axis=0)
-    names = {name: i for i, name in enumerate(dict.fromkeys(groups))}
-    counts = np.zeros((len(names), 2), dtype=np.int64)
-    np.add.at(counts, (np.array([names[g] for g in groups]), right.astype(int)), 1)
+    member, count = members(groups)
+    counts = np.zeros((count, 2), dtype=np.int64)
+    np.add.at(counts, (member, right.astype(int)), 1)
     return bootstrap.estimate(counts, lambda c: _ratio(c[..., 1], c.sum(-1)))
 
 
@@ -170,19 +182,32 @@ def score_pairs(
     return bootstrap.estimate(counts, lambda c: _ratio(c[..., 1], c.sum(-1)))
 
 
-def expected_calibration_error(confidences: Values, right: NDArray[np.bool_], bins: int = 10) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins, weighted by their sizes (Guo et al. 2017)."""
-    return sum(size * abs(mean - share) for mean, share, size in reliability(confidences, right, bins)) / len(right)
+def expected_calibration_error(
+    confidences: Values, right: NDArray[np.bool_], groups: Sequence[str], bootstrap: Bootstrap, bins: int = 10
+) -> Estimate:
+    """Mean gap between confidence and accuracy over equal-width bins, weighted by their sizes (Guo et al. 2017).
+
+    The error of a resample is above that of the set on the whole, because noise widens every gap: the interval lies high.
+    """
+    member, count = members(groups)
+    sums = np.zeros((count, bins, 2))
+    np.add.at(sums, (member, _bins(confidences, bins)), np.stack([np.ones(len(right)), confidences - right], axis=-1))
+    return bootstrap.estimate(sums, lambda s: np.asarray(np.abs(s[..., 1]).sum(-1) / s[..., 0].sum(-1)))
 
 
 def reliability(confidences: Values, right: NDArray[np.bool_], bins: int = 10) -> list[tuple[float, float, int]]:
     """For each filled bin of confidence: mean confidence, share that is right, number of statements."""
-    index = np.minimum((confidences * bins).astype(int), bins - 1)
+    index = _bins(confidences, bins)
     return [
         (float(confidences[index == b].mean()), float(right[index == b].mean()), int((index == b).sum()))
         for b in range(bins)
         if (index == b).any()
     ]
+
+
+def _bins(confidences: Values, bins: int) -> Indices:
+    """The number of each confidence's bin, from 0; 1.0 belongs to the last."""
+    return np.minimum((confidences * bins).astype(np.int64), bins - 1)
 
 
 class TaskF1(evaluate.Metric):  # type: ignore[misc]

@@ -46,12 +46,19 @@ def confusion_figure(task: str, classes: Sequence[str], matrix: Sequence[Sequenc
     return figure
 
 
-def reliability_figure(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
-    """Confidence against the share that was right, one line a task; the diagonal is perfect calibration."""
+def reliability_figure(
+    curves: Mapping[str, Sequence[Sequence[float]]], before: Mapping[str, Sequence[Sequence[float]]] | None = None
+) -> Figure:
+    """Confidence against the share that was right, one line a task; the diagonal is perfect calibration.
+
+    `before`: the same without the temperatures, as dotted lines.
+    """
     figure = Figure(figsize=(3.6, 3.2))
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GRID, zorder=0)
     for (task, points), colour, marker in zip(curves.items(), (BAR, "#b2482e", "#2f7f79"), "osD", strict=False):
+        raw = (before or {}).get(task, ())
+        axes.plot([p[0] for p in raw], [p[1] for p in raw], color=colour, linewidth=1, linestyle=":")
         sizes = [12 + 1.2 * p[2] for p in points]
         axes.plot([p[0] for p in points], [p[1] for p in points], color=colour, linewidth=1, label=task)
         axes.scatter([p[0] for p in points], [p[1] for p in points], s=sizes, color=colour, marker=marker)

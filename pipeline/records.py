@@ -142,6 +142,11 @@ class Judgement:
     probabilities: Mapping[str, float]
     lean: str | None = None
 
+    @property
+    def likeliest(self) -> str:
+        """The class with the highest probability; of equal ones the first."""
+        return max(self.probabilities, key=lambda c: self.probabilities[c])
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledStatement:

@@ -97,7 +97,9 @@ def figures(metrics: Mapping[str, Any]) -> dict[str, list[Markup]]:
         parts += [
             plots.confusion_figure(task, list(scores["classes"]), scores["confusion"]) for task, scores in own["tasks"].items()
         ]
-        parts.append(plots.reliability_figure({t: c["reliability"] for t, c in own["calibration"].items()}))
+        calibration = own["calibration"]
+        before = {t: c["before"]["reliability"] for t, c in calibration.items() if "before" in c}  # not in runs of old
+        parts.append(plots.reliability_figure({t: c["reliability"] for t, c in calibration.items()}, before))
         drawn[name] = [svg(figure) for figure in parts]
     return drawn
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from pipeline.calibration import fit_temperature
+from pipeline.calibration import fit_temperature, uncalibrated
 from pipeline.metrics import (
     Bootstrap,
     TaskF1,
@@ -90,9 +90,24 @@ def test_a_pair_is_right_when_both_members_are() -> None:
 
 def test_calibration_error_by_hand() -> None:
     confidences, right = np.array([0.95, 0.95, 0.55, 0.55]), np.array([True, True, True, False])
-    assert expected_calibration_error(confidences, right) == pytest.approx(0.5 * 0.05 + 0.5 * 0.05)
+    error = expected_calibration_error(confidences, right, list("abcd"), Bootstrap(200))
+    assert error.value == pytest.approx(0.5 * 0.05 + 0.5 * 0.05)
+    assert 0.049 < error.low <= error.value <= error.high < 0.551
     assert reliability(confidences, right) == [(pytest.approx(0.55), 0.5, 2), (pytest.approx(0.95), 1.0, 2)]
     assert reliability(np.array([1.0]), np.array([True])) == [(1.0, 1.0, 1)]
+
+
+def test_calibration_error_of_a_resample_counts_whole_articles() -> None:
+    """Article a is sure and right, b sure and wrong: a resample has an error of 0, 0.5 or 1."""
+    confidences, right = np.ones(20), np.arange(20) < 10
+    assert expected_calibration_error(confidences, right, ["a"] * 10 + ["b"] * 10, Bootstrap(200)) == (0.5, 0.0, 1.0)
+
+
+@given(st.lists(st.floats(-8, 8), min_size=3, max_size=3), st.floats(0.25, 10))
+def test_uncalibrated_is_softmax_without_a_temperature(logits: list[float], temperature: float) -> None:
+    z = torch.tensor([logits], dtype=torch.float64)
+    calibrated = torch.softmax(z / temperature, -1).numpy()
+    assert uncalibrated(calibrated, temperature) == pytest.approx(torch.softmax(z, -1).numpy(), abs=1e-9)
 
 
 def test_temperature_undoes_overconfidence() -> None:

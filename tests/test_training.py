@@ -57,6 +57,14 @@ def test_metrics_hold_scores_intervals_fingerprints_versions(run: Path) -> None:
     assert metrics["scores"]["tiny"]["model"]["pairs"]["stance"]["value"] in (0.0, 1.0)
     assert metrics["sets"]["tiny"]["fingerprint"] and metrics["versions"]["torch"] == torch.__version__
     assert metrics["seconds"]["total"] > 0
+    for set_scores in metrics["scores"].values():
+        for task, found in set_scores["model"]["calibration"].items():
+            assert found["temperature"] == metrics["training"]["temperatures"][task]
+            for part in (found, found["before"]):
+                assert 0 <= part["interval"][0] <= part["interval"][1] <= 1
+                assert sum(n for _, _, n in part["reliability"]) == 10
+                gap = sum(n * abs(confidence - share) for confidence, share, n in part["reliability"]) / 10
+                assert part["expected_calibration_error"] == pytest.approx(gap)
 
 
 def test_the_tiny_model_learned(run: Path) -> None:
