@@ -16,7 +16,9 @@ COLOURS = {
     "pessimistic": "#7a4b94",
     "optimistic": "#c99a2e",
     "none": "#a9a9a9",
+    "review": "#efe6cf",
 }
+REVIEW = "review"  # stands where a statement has no label because the model was not sure enough
 INK, GRID, BAR, OTHER = "#222222", "#dddddd", "#34618c", "#b9c6d3"
 
 
@@ -86,7 +88,11 @@ def scores_figure(task: str, by_model: Mapping[str, Mapping[str, float]], confid
 
 
 def shares_figure(title: str, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -> Figure:
-    """Stacked shares of the classes, one bar for each speaker or side; the number of statements stands behind it."""
+    """Stacked shares of the classes, one bar for each speaker or side; the number of statements stands behind it.
+
+    Statements that are marked for review come last, where there are any.
+    """
+    classes = [*classes, REVIEW] if any(REVIEW in inner for inner in counts.values()) else classes
     names = list(counts)[::-1]
     figure = Figure(figsize=(5.6, 0.36 * len(names) + 1.2))
     axes = figure.subplots()
@@ -113,10 +119,11 @@ def shorten(name: str, width: int = 34) -> str:
 
 
 def counts_by(rows: Sequence[Mapping[str, Any]], key: str, task: str, most: int = 12) -> dict[str, dict[str, int]]:
-    """For the most frequent values of `key` (speaker, side), how often each class of `task` occurs."""
+    """For the most frequent values of `key` (speaker, side), how often each class of `task`, or none ("review"), occurs."""
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
         inner = counts.setdefault(str(row.get(key) or "unknown"), {})
-        inner[row[task]] = inner.get(row[task], 0) + 1
+        label = row[task] or REVIEW
+        inner[label] = inner.get(label, 0) + 1
     ranked = sorted(counts, key=lambda name: (-sum(counts[name].values()), name))
     return {name: counts[name] for name in ranked[:most]}

@@ -62,6 +62,7 @@ def write_report(run: Path, output: Path, statements: Path | None = None, articl
         figures=figures(metrics),
         shown=show(rows, articles),
         tallies=tallies(rows),
+        marked={task: sum(row[task] is None for row in rows) for task in default_codebook().tasks},
         codebook=default_codebook(),
         colours=plots.COLOURS,
     )

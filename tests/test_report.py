@@ -47,6 +47,19 @@ def test_scores_and_evidence_are_there(page: str) -> None:
     assert 'class="cue">said<' in page
 
 
+def test_statements_for_review_are_counted_apart(run: Path, tmp_path: Path, parley: Parley) -> None:
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "report.html"
+    assert parley("label", tmp_path / "a.txt", "-o", rows, "--model", run, "--min-confidence", 1)[0] == 0
+    count = len(rows.read_text().splitlines())
+    status, _, err = parley("report", "--model", run, "--statements", rows, "--articles", tmp_path / "a.txt", "-o", out)
+    assert status == 0, err
+    page = out.read_text(encoding="utf-8")
+    assert f"marks {count} in stance, {count} in outlook" in page
+    assert '<mark class="label-review"' in page and "label-None" not in page
+    assert page.count(">review</text>") == 4  # in the legends of the figures by side and by speaker
+
+
 def test_pieces_are_the_text() -> None:
     rows = [
         {"id": "1", "content": [[0, 4], [6, 9]], "cue": [4, 6], "source": None},
@@ -93,5 +106,6 @@ def test_counts_by() -> None:
         {"side": "Orlan", "stance": "neutral"},
         {"side": None, "stance": "escalatory"},
     ]
+    assert plots.counts_by([{"side": "Orlan", "stance": None}], "side", "stance") == {"Orlan": {"review": 1}}
     assert plots.counts_by(rows, "side", "stance") == {"Orlan": {"neutral": 2}, "unknown": {"escalatory": 1}}
     assert plots.shorten("a" * 50).endswith("…") and plots.shorten("5$") == r"5\$"
