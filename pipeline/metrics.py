@@ -17,6 +17,8 @@ Indices = NDArray[np.int64]
 Matrix = NDArray[np.int64]
 Values = NDArray[np.float64]
 
+TARGET = 0.9  # the accuracy that `RiskCoverage` asks for
+
 
 def confusion(truth: Indices, predicted: Indices, classes: int) -> Matrix:
     """The confusion matrix of shape (classes, classes): rows are the truth, columns the prediction."""
@@ -182,32 +184,89 @@ def score_pairs(
     return bootstrap.estimate(counts, lambda c: _ratio(c[..., 1], c.sum(-1)))
 
 
-def expected_calibration_error(
-    confidences: Values, right: NDArray[np.bool_], groups: Sequence[str], bootstrap: Bootstrap, bins: int = 10
-) -> Estimate:
-    """Mean gap between confidence and accuracy over equal-width bins, weighted by their sizes (Guo et al. 2017).
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """What comes of labelling only statements of at least a confidence, for each threshold of it, from the highest down.
 
-    The error of a resample is above that of the set on the whole, because noise widens every gap: the interval lies high.
+    `thresholds`, `coverage` (the share that is labelled) and `risk` (the share of the labelled that is wrong) have the shape
+    (thresholds,). `aurc` is the area under risk over coverage, 0 at best; `reach` the largest coverage at an accuracy of 90%.
     """
+
+    thresholds: Values
+    coverage: Values
+    risk: Values
+    aurc: Estimate
+    reach: Estimate
+
+    @property
+    def threshold(self) -> float | None:
+        """The lowest threshold that keeps an accuracy of 90% on this very set; none where no threshold does."""
+        good = np.flatnonzero(_accurate(self.risk))
+        return float(self.thresholds[good[-1]]) if len(good) else None
+
+    def to_dict(self, most: int = 40) -> dict[str, Any]:
+        """As metrics.json has it: at most `most` points of the curve, evenly taken, the first and the last among them."""
+        at = np.unique(np.linspace(0, len(self.thresholds) - 1, most).round().astype(int))
+        points = np.stack([self.thresholds, self.coverage, self.risk], axis=-1)[at]
+        return {
+            "curve": points.tolist(),
+            "aurc": self.aurc._asdict(),
+            "at_accuracy": {"accuracy": TARGET, "threshold": self.threshold, "coverage": self.reach._asdict()},
+        }
+
+
+def risk_coverage(confidences: Values, right: NDArray[np.bool_], groups: Sequence[str], bootstrap: Bootstrap) -> RiskCoverage:
+    """The risk-coverage curve of a classifier that may abstain, and the area under it (Geifman and El-Yaniv 2017).
+
+    Args:
+        confidences: (n,), the probability of each statement's label.
+        right: (n,), whether the label is the true one.
+        groups: each statement's article; the intervals come from resampling these.
+
+    Statements of equal confidence are labelled together, for no threshold can part them.
+    """
+    order = np.argsort(-confidences, kind="stable")
+    sure, wrong = confidences[order], ~right[order]
+    ends = np.flatnonzero(np.append(sure[1:] != sure[:-1], True))  # the last statement of each confidence
     member, count = members(groups)
-    sums = np.zeros((count, bins, 2))
-    np.add.at(sums, (member, _bins(confidences, bins)), np.stack([np.ones(len(right)), confidences - right], axis=-1))
-    return bootstrap.estimate(sums, lambda s: np.asarray(np.abs(s[..., 1]).sum(-1) / s[..., 0].sum(-1)))
+
+    def curve(drawn: NDArray[Any]) -> tuple[Values, Values]:
+        """Coverage and risk of shape (..., thresholds), where `drawn` of shape (..., groups) is how often each group counts."""
+        weights = drawn[..., member[order]]
+        covered, errors = weights.cumsum(-1)[..., ends], (weights * wrong).cumsum(-1)[..., ends]
+        return covered / weights.sum(-1, keepdims=True), _ratio(errors, covered)
+
+    def area(drawn: NDArray[Any]) -> Values:
+        coverage, risk = curve(drawn)
+        return np.asarray((np.diff(coverage, axis=-1, prepend=0) * risk).sum(-1))
+
+    def reach(drawn: NDArray[Any]) -> Values:
+        coverage, risk = curve(drawn)
+        return np.asarray(np.where(_accurate(risk), coverage, 0).max(-1))
+
+    single = np.eye(count, dtype=np.int64)
+    coverage, risk = curve(np.ones(count, dtype=np.int64))
+    return RiskCoverage(sure[ends], coverage, risk, bootstrap.estimate(single, area), bootstrap.estimate(single, reach))
 
 
-def reliability(confidences: Values, right: NDArray[np.bool_], bins: int = 10) -> list[tuple[float, float, int]]:
-    """For each filled bin of confidence: mean confidence, share that is right, number of statements."""
-    index = _bins(confidences, bins)
-    return [
-        (float(confidences[index == b].mean()), float(right[index == b].mean()), int((index == b).sum()))
-        for b in range(bins)
-        if (index == b).any()
-    ]
+def score_selected(
+    confidences: Values, right: NDArray[np.bool_], threshold: float, groups: Sequence[str], bootstrap: Bootstrap
+) -> tuple[Estimate, Estimate] | None:
+    """Coverage, and accuracy on what is labelled, at a threshold that was chosen elsewhere; none where it leaves nothing."""
+    kept = confidences >= threshold
+    if not kept.any():
+        return None
+    member, count = members(groups)
+    counts = np.zeros((count, 3), dtype=np.int64)
+    np.add.at(counts, member, np.stack([np.ones(len(kept)), kept, kept & right], axis=-1).astype(np.int64))
+    return (
+        bootstrap.estimate(counts, lambda c: _ratio(c[..., 1], c[..., 0])),
+        bootstrap.estimate(counts, lambda c: np.where(c[..., 1] > 0, _ratio(c[..., 2], c[..., 1]), np.nan)),
+    )
 
 
-def _bins(confidences: Values, bins: int) -> Indices:
-    """The number of each confidence's bin, from 0; 1.0 belongs to the last."""
-    return np.minimum((confidences * bins).astype(np.int64), bins - 1)
+def _accurate(risk: Values) -> NDArray[np.bool_]:
+    return risk <= 1 - TARGET + 1e-9
 
 
 class TaskF1(evaluate.Metric):  # type: ignore[misc]

@@ -69,6 +69,24 @@ def reliability_figure(
     return figure
 
 
+def risk_figure(curves: Mapping[str, Mapping[str, Any]], accuracy: float = 0.9) -> Figure:
+    """The share that is wrong over the share that is labelled, one line a task, as metrics.json has `risk_coverage`.
+
+    The grey line is the risk at `accuracy`, a marker the most that can be labelled below it.
+    """
+    figure = Figure(figsize=(3.6, 3.2))
+    axes = figure.subplots()
+    axes.axhline(1 - accuracy, color=GRID, zorder=0)
+    for (task, found), colour, marker in zip(curves.items(), (BAR, "#b2482e", "#2f7f79"), "osD", strict=False):
+        reach = found["at_accuracy"]
+        axes.plot([p[1] for p in found["curve"]], [p[2] for p in found["curve"]], color=colour, linewidth=1, label=task)
+        if reach["threshold"] is not None:
+            axes.scatter(reach["coverage"]["value"], 1 - reach["accuracy"], color=colour, marker=marker, s=24)
+    axes.set(xlabel="share labelled", ylabel="share wrong", xlim=(0, 1.02), ylim=(0, None), title="risk and coverage")
+    axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
 def scores_figure(task: str, by_model: Mapping[str, Mapping[str, float]], confidence: float = 0.95) -> Figure:
     """Macro-F1 with its intervals of `confidence`, the model beside its baselines."""
     figure = Figure(figsize=(4.6, 0.5 * len(by_model) + 0.9))

@@ -101,6 +101,7 @@ def figures(metrics: Mapping[str, Any]) -> dict[str, list[Markup]]:
         calibration = own["calibration"]
         before = {t: c["before"]["reliability"] for t, c in calibration.items() if "before" in c}  # not in runs of old
         parts.append(plots.reliability_figure({t: c["reliability"] for t, c in calibration.items()}, before))
+        parts += [plots.risk_figure(own["risk_coverage"])] if "risk_coverage" in own else []
         drawn[name] = [svg(figure) for figure in parts]
     return drawn
 

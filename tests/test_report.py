@@ -42,7 +42,9 @@ def test_text_of_articles_is_escaped(page: str) -> None:
 
 def test_scores_and_evidence_are_there(page: str) -> None:
     assert "frozen encoder" in page and "tfidf svm" in page
-    assert page.count("<svg") >= 2 * 5 + 4
+    assert page.count("<svg") == 2 * 6 + 4
+    assert page.count(">reliability</text>") == page.count(">risk and coverage</text>") == 2
+    assert "at 90% accuracy" in page
     assert re.search(r'<mark class="label-\w+"[^>]*>“We offer', page)
     assert 'class="cue">said<' in page
 

@@ -58,6 +58,8 @@ def test_metrics_hold_scores_intervals_fingerprints_versions(run: Path) -> None:
     assert metrics["sets"]["tiny"]["fingerprint"] and metrics["versions"]["torch"] == torch.__version__
     assert metrics["seconds"]["total"] > 0
     for set_scores in metrics["scores"].values():
+        for found in set_scores["model"]["risk_coverage"].values():
+            assert found["curve"][-1][1] == 1.0 and 0 <= found["aurc"]["value"] <= 1
         for task, found in set_scores["model"]["calibration"].items():
             assert found["temperature"] == metrics["training"]["temperatures"][task]
             for part in (found, found["before"]):
@@ -91,6 +93,13 @@ def test_model_card(run: Path) -> None:
     assert "| tiny | model | 10 |" in card
     assert "Do not use them" in card and "{{" not in card
     assert re.search(r"Contrast pairs of tiny, both members right \(95% interval\):\nmodel stance [01]\.000 \[", card)
+
+
+def test_the_threshold_of_development_is_tried_on_the_other_sets(run: Path) -> None:
+    scores = json.loads((run / "metrics.json").read_text())["scores"]
+    for task, chosen in scores["development"]["model"]["risk_coverage"].items():
+        assert "at_threshold" not in chosen
+        assert scores["tiny"]["model"]["risk_coverage"][task]["at_threshold"]["threshold"] == chosen["at_accuracy"]["threshold"]
 
 
 def test_a_text_that_is_not_here_is_named(labels: Path, tmp_path: Path, tiny_encoder: Path) -> None:
