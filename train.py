@@ -41,7 +41,7 @@ def run(config: RunConfig) -> Path:
     from pipeline.codebook import default_codebook
     from pipeline.corpus import guard_against_leaks, read_sets, sample
     from pipeline.encoder import quiet
-    from pipeline.evaluation import score_sets, versions
+    from pipeline.evaluation import environment, score_sets, versions
     from pipeline.inference import Labeller
     from pipeline.model import save
     from pipeline.runfolder import MODEL, WORK, begin, seal
@@ -74,6 +74,7 @@ def run(config: RunConfig) -> Path:
     seconds["total"] = round(time.monotonic() - began, 1)
     metrics = {
         "name": config.name,
+        "model": labeller.name,
         "sets": {s.name: {"fingerprint": s.fingerprint, "missing": list(s.missing)} for s in sets},
         "training": {
             "statements": len(train),
@@ -85,6 +86,7 @@ def run(config: RunConfig) -> Path:
         "confidence": config.evaluation.confidence,
         "scores": scores,
         "versions": versions(),
+        "environment": environment(),
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)
@@ -110,7 +112,7 @@ def run_attribution(config: RunConfig) -> Path:
     from pipeline.card import write_card
     from pipeline.documents import read_parts, require_apart
     from pipeline.encoder import quiet
-    from pipeline.evaluation import versions
+    from pipeline.evaluation import environment, versions
     from pipeline.metrics import Bootstrap
     from pipeline.runfolder import MODEL, WORK, begin, seal
 
@@ -149,6 +151,7 @@ def run_attribution(config: RunConfig) -> Path:
         "confidence": section.confidence,
         "scores": {n: {r: {k: e._asdict() for k, e in v.items()} for r, v in by.items()} for n, by in scores.items()},
         "versions": versions(),
+        "environment": environment(),
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)

@@ -1,4 +1,7 @@
-"""What is said of a model beside its scores: whether its probabilities mean what they say, and what abstaining would give."""
+"""What is said of a model beside its scores on a set.
+
+Whether its probabilities mean what they say, what abstaining would give, and scores by type of statement and kind of speaker.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.calibration import expected_calibration_error, reliability, uncalibrated
-from pipeline.codebook import Task
-from pipeline.metrics import Bootstrap, Values, risk_coverage, score_selected
+from pipeline.codebook import Task, default_codebook
+from pipeline.metrics import Bootstrap, Indices, Values, accuracy, confusion_by_group, macro_f1, risk_coverage, score_selected
 from pipeline.records import LabelledStatement
 from pipeline.standoff import Example
+
+FEWEST = 10  # statements that a score of a part of a set needs
 
 
 def details(
@@ -39,7 +44,40 @@ def details(
         found["calibration"][task.name] = {**now, "temperature": heat, "before": before}
         threshold = (thresholds or {}).get(task.name)
         found["risk_coverage"][task.name] = _risks(after.max(-1), right, groups, bootstrap, threshold)
+    return found | {"by": breakdown(labelled, examples, tasks, bootstrap)}
+
+
+def breakdown(
+    labelled: Sequence[LabelledStatement], examples: Sequence[Example], tasks: Sequence[Task], bootstrap: Bootstrap
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Scores of parts of a set: "type" or "kind" → its value → number of statements and articles, scores by task.
+
+    A part of under ten statements has its number alone; one without a statement is left out.
+    """
+    codebook = default_codebook()
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for field, values in (("type", codebook.types), ("kind", codebook.kinds)):
+        found[field] = {}
+        for value in values:
+            part = [(s, e) for s, e in zip(labelled, examples, strict=True) if getattr(e.statement, field) == value]
+            groups = [e.article for _, e in part]
+            cell: dict[str, Any] = {"n": len(part), "articles": len(set(groups))}
+            if len(part) >= FEWEST:
+                cell["tasks"] = {t.name: _scores(part, t, groups, bootstrap) for t in tasks}
+            found[field] |= {value: cell} if part else {}
     return found
+
+
+def _scores(
+    part: Sequence[tuple[LabelledStatement, Example]], task: Task, groups: Sequence[str], bootstrap: Bootstrap
+) -> dict[str, dict[str, float]]:
+    truth: Indices = np.array([task.index(e.labels[task.name]) for _, e in part], dtype=np.int64)
+    predicted: Indices = np.array([task.index(s.judgements[task.name].likeliest) for s, _ in part], dtype=np.int64)
+    matrices = confusion_by_group(truth, predicted, groups, len(task.classes))
+    return {
+        "accuracy": bootstrap.estimate(matrices, accuracy)._asdict(),
+        "macro_f1": bootstrap.estimate(matrices, macro_f1)._asdict(),
+    }
 
 
 def _gaps(confidence: Values, right: NDArray[np.bool_], groups: Sequence[str], bootstrap: Bootstrap) -> dict[str, Any]:

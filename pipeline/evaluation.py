@@ -1,12 +1,14 @@
 """Scoring a model on labelled sets: predictions, scores with intervals, baselines beside them."""
 
 import importlib.metadata
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from pipeline import __version__
 from pipeline.baselines import Predict, fit_baselines
@@ -124,6 +126,16 @@ def versions() -> dict[str, str]:
     return {"parley-talks": __version__, **{name: importlib.metadata.version(name) for name in LIBRARIES}}
 
 
+def environment() -> dict[str, Any]:
+    """What beside the libraries decides a result and its seconds: Python, kind of system and machine, threads."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+    }
+
+
 def score_sets(
     labeller: Labeller,
     sets: Mapping[str, Sequence[Example]],
@@ -173,6 +185,7 @@ def evaluate_run(labeller: Labeller, labelled: LabelledSet, split: str, output: 
             "scores": {labelled.name: {"model": scores.to_dict()}},
             "extraction": {labelled.name: {name: e._asdict() for name, e in extraction.items()}},
             "versions": versions(),
+            "environment": environment(),
         },
     )
     rows = prediction_rows(examples, answers)

@@ -6,6 +6,7 @@ lacks still counts. Nothing here prints. Ratios are derived from confusion matri
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import datasets
@@ -116,10 +117,11 @@ class TaskScores:
     matrix: Matrix
     accuracy: Estimate
     macro_f1: Estimate
+    f1: tuple[Estimate, ...]  # of each class
 
     def to_dict(self) -> dict[str, Any]:
         """As metrics.json has it."""
-        precision, recall, f1 = precision_recall_f1(self.matrix)
+        precision, recall, _ = precision_recall_f1(self.matrix)
         support = self.matrix.sum(1)
         return {
             "n": int(self.matrix.sum()),
@@ -129,7 +131,9 @@ class TaskScores:
                 name: {
                     "precision": float(precision[i]),
                     "recall": float(recall[i]),
-                    "f1": float(f1[i]),
+                    "f1": self.f1[i].value,
+                    "f1_low": self.f1[i].low,
+                    "f1_high": self.f1[i].high,
                     "support": int(support[i]),
                 }
                 for i, name in enumerate(self.classes)
@@ -149,7 +153,12 @@ def score_task(
         matrices.sum(0),
         bootstrap.estimate(matrices, accuracy),
         bootstrap.estimate(matrices, macro_f1),
+        tuple(bootstrap.estimate(matrices, partial(_class_f1, i)) for i in range(len(classes))),
     )
+
+
+def _class_f1(index: int, matrix: Matrix) -> Values:
+    return np.asarray(precision_recall_f1(matrix)[2][..., index])
 
 
 def score_joint(

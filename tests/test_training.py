@@ -93,6 +93,30 @@ def test_model_card(run: Path) -> None:
     assert "| tiny | model | 10 |" in card
     assert "Do not use them" in card and "{{" not in card
     assert re.search(r"Contrast pairs of tiny, both members right \(95% interval\):\nmodel stance [01]\.000 \[", card)
+    parts = ["Use", "Made from", "Scores", "Calibration", "Abstention", "Known failures", "Environment", "How to cite"]
+    assert re.findall(r"^## (.+)$", card, re.MULTILINE) == parts
+    for start in (
+        "tiny | stance | escalatory | ", "tiny | indirect | 10 | ", "tiny | person | 10 | ", "tiny | outlook | ",
+        "development | model | 10 | ",
+    ):  # fmt: skip
+        assert re.search(rf"^\| {re.escape(start)}.*[01]\.\d{{3}} \[[01]\.\d{{3}}, [01]\.\d{{3}}\]", card, re.MULTILINE), start
+    assert re.search(r"^- tiny, outlook: (the weakest class is \w+ \(F1 [01]\.\d{3}\)|no label is wrong)", card, re.MULTILINE)
+    assert f"`{identity(run)}`" in card and "1 threads" in card
+    tables = re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE)
+    assert len(tables) == 6
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
+    assert not re.search(r"\n\n\n", card)
+
+
+def test_parts_of_a_set_have_scores_from_ten_statements_on(run: Path) -> None:
+    own = json.loads((run / "metrics.json").read_text())["scores"]["tiny"]["model"]
+    assert list(own["by"]) == ["type", "kind"]
+    assert list(own["by"]["type"]) == ["indirect"] and list(own["by"]["kind"]) == ["person"]
+    cell = own["by"]["type"]["indirect"]
+    assert (cell["n"], cell["articles"]) == (10, 2)
+    for task, scores in cell["tasks"].items():  # it is the whole set
+        assert scores == {k: own["tasks"][task][k] for k in ("accuracy", "macro_f1")}
 
 
 def test_the_threshold_of_development_is_tried_on_the_other_sets(run: Path) -> None:
