@@ -14,7 +14,7 @@ from pipeline.attribution.canon import canonical_names
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import write_text
 from pipeline.inference import Labeller
-from pipeline.records import Article, Statement
+from pipeline.records import Article, LabelledStatement, Statement
 from pipeline.statements import from_dict, open_writer, read_statements, to_dict, to_json
 
 Advance = Callable[[int], None]
@@ -29,15 +29,24 @@ class Tally:
     without: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    marked: int | None = None  # for review, in one task or more; none where every statement was to be labelled
+    marked_by_task: Counter[str] = field(default_factory=Counter)
 
     @property
     def exit_status(self) -> int:
         """0 where every input was done, 1 where some failed."""
         return 1 if self.failures else 0
 
+    @property
+    def review(self) -> str:
+        """How many have no label in a task: `7 marked for review (stance 5, outlook 3)`; empty where none was to be marked."""
+        by_task = ", ".join(f"{task} {count}" for task, count in self.marked_by_task.items())
+        return "" if self.marked is None else f"{self.marked} marked for review{f' ({by_task})' if by_task else ''}"
+
     def __str__(self) -> str:
         """As the last line of a run says it."""
         parts = [f"{'' if self.statements is None else f'{self.statements} statements from '}{self.articles} articles"]
+        parts += [self.review] if self.review else []
         parts += [f"{len(self.without)} articles without a statement"] if self.without else []
         parts += [f"{len(self.failures)} failed"] if self.failures else []
         parts += [f"{len(self.skipped)} files with other endings passed over"] if self.skipped else []
@@ -78,7 +87,7 @@ def run_articles(
             names.update(s.speaker for s in statements if s.kind == "person" and s.speaker)
         waiting.seek(0)
         renamed = _renamed(waiting, canonical_names(names, attributor.parties.canonical if attributor.parties else {}))
-        writer.write(labeller.stream(renamed) if labeller else renamed)
+        writer.write(_labelled(labeller, renamed, tally) if labeller else renamed)
     _write_failures(output, tally)
     return tally
 
@@ -105,6 +114,16 @@ def run_texts(found: Found, output: str, columns: Columns | None = None) -> Tall
         write_text(Path(output), "".join(rows))
     _write_failures(output, tally)
     return tally
+
+
+def _labelled(labeller: Labeller, statements: Iterable[Statement], tally: Tally) -> Iterator[LabelledStatement]:
+    """The labelled statements; those without a label in a task are counted where a least confidence was asked for."""
+    tally.marked = 0 if labeller.min_confidence else None
+    for labelled in labeller.stream(statements):
+        if labelled.review:
+            tally.marked = (tally.marked or 0) + 1
+            tally.marked_by_task.update(labelled.review)
+        yield labelled
 
 
 def _renamed(lines: Iterable[str], names: Mapping[str, str]) -> Iterator[Statement]:
@@ -147,7 +166,7 @@ def run_statements(path: Path, output: str, labeller: Labeller) -> Tally:
     tally = Tally()
     statements = list(read_statements(path))
     with open_writer(output, labeller.tasks) as writer:
-        writer.write(labeller.stream(statements))
+        writer.write(_labelled(labeller, statements, tally))
     tally.statements = len(statements)
     tally.articles = len({s.article for s in statements if s.article})
     return tally

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pipeline import __version__, label_commands
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.records import require_probability
 
 DEFAULT_RUN = Path("runs/default")
 app = typer.Typer(name="parley", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -74,10 +75,14 @@ def label(
     statements: Annotated[Path | None, typer.Option(help="label this file of statements instead of articles")] = None,
     parties: PartiesFile = None,
     rules_only: RulesOnly = False,
+    min_confidence: Annotated[
+        float, typer.Option(help="0 to 1: a label less probable than this is left out and marked for review")
+    ] = 0.0,
     text_column: TextColumnName = "text",
     id_column: IdColumnName = "id",
 ) -> None:
     """Find the statements of articles and label each: stance, outlook, probabilities."""
+    require_probability("--min-confidence", min_confidence)
     if (statements is None) == (not inputs):
         raise ConfigError(
             "name either articles or --statements FILE, not both" if inputs else "name articles, or --statements FILE"
@@ -85,15 +90,15 @@ def label(
     if statements is None:
         attributor = _attributor(parties, rules_only)
         with _located(inputs, output, text_column, id_column) as (found, columns):
-            _over_articles(found, columns, output, _labeller(model), attributor)
+            _over_articles(found, columns, output, _labeller(model, min_confidence), attributor)
     elif parties is not None or rules_only:
         given = "--rules-only" if parties is None else f"--parties {parties}"
         raise ConfigError(f"{given}: the statements of --statements are found and have sides already; leave one of them out")
     else:
         from pipeline.batch import run_statements
 
-        tally = run_statements(statements, output, _labeller(model))
-        _say(f"{tally.statements} statements labelled")
+        tally = run_statements(statements, output, _labeller(model, min_confidence))
+        _say(f"{tally.statements} statements labelled{f', {tally.review}' if tally.review else ''}")
 
 
 @app.command()
@@ -216,14 +221,14 @@ def _located(inputs: list[Path] | None, output: str, text_column: str, id_column
         yield found, Columns(text_column, id_column)
 
 
-def _labeller(run: Path) -> Any:
+def _labeller(run: Path, min_confidence: float = 0.0) -> Any:
     from pipeline.encoder import quiet
     from pipeline.inference import Labeller
     from pipeline.runfolder import model_folder
 
     model_folder(run)  # a missing run is said at once, before torch is loaded
     quiet()
-    return Labeller.from_pretrained(run)
+    return Labeller.from_pretrained(run, min_confidence=min_confidence)
 
 
 @contextmanager

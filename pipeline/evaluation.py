@@ -1,18 +1,21 @@
 """Scoring a model on labelled sets: predictions, scores with intervals, baselines beside them."""
 
 import importlib.metadata
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from pipeline import __version__
 from pipeline.baselines import Predict, fit_baselines
 from pipeline.codebook import Codebook, Task
 from pipeline.config import RunConfig
 from pipeline.corpus import LabelledSet
+from pipeline.details import details
 from pipeline.errors import ConfigError
 from pipeline.extraction import SUMMARY, extract_set, score_extraction
 from pipeline.files import write_json, write_text
@@ -22,8 +25,6 @@ from pipeline.metrics import (
     Estimate,
     Indices,
     TaskScores,
-    expected_calibration_error,
-    reliability,
     score_joint,
     score_pairs,
     score_task,
@@ -31,19 +32,23 @@ from pipeline.metrics import (
 from pipeline.standoff import Example
 from pipeline.statements import to_dict, to_json
 
+DEVELOPMENT = "development"  # the name that the development negotiations of all sets are scored under
 LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "scikit-learn", "spacy", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
 class SetScores:
-    """The scores of one model or baseline on one set; `pairs` only for the tasks that flip in contrast pairs of the set."""
+    """The scores of one model or baseline on one set.
+
+    `pairs` only for the tasks that flip in contrast pairs of the set; `details` only of the model, which has probabilities.
+    """
 
     statements: int
     articles: int
     tasks: Mapping[str, TaskScores]
     joint: Estimate
     pairs: Mapping[str, Estimate]
-    calibration: Mapping[str, Mapping[str, Any]]
+    details: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """As metrics.json has it."""
@@ -53,7 +58,7 @@ class SetScores:
             "tasks": {name: scores.to_dict() for name, scores in self.tasks.items()},
             "joint": self.joint._asdict(),
             "pairs": {name: estimate._asdict() for name, estimate in self.pairs.items()},
-            "calibration": {name: dict(values) for name, values in self.calibration.items()},
+            **self.details,
         }
 
 
@@ -67,9 +72,9 @@ def score(
     predicted: Mapping[str, Indices],
     tasks: Sequence[Task],
     bootstrap: Bootstrap,
-    calibration: Mapping[str, Mapping[str, Any]] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> SetScores:
-    """Scores of predictions on a set; intervals come from resampling its articles."""
+    """Scores of predictions on a set; intervals come from resampling its articles. `more`: the details of a model."""
     truth, groups = truth_of(examples, tasks), [e.article for e in examples]
     names = [e.pair for e in examples]
     pairs = {t.name: score_pairs(truth[t.name], predicted[t.name], names, groups, bootstrap) for t in tasks}
@@ -79,16 +84,22 @@ def score(
         {t.name: score_task(t.name, t.classes, truth[t.name], predicted[t.name], groups, bootstrap) for t in tasks},
         score_joint(truth, predicted, groups, bootstrap),
         {name: estimate for name, estimate in pairs.items() if estimate is not None},
-        calibration or {},
+        more or {},
     )
 
 
-def score_model(labeller: Labeller, examples: Sequence[Example], bootstrap: Bootstrap) -> tuple[SetScores, Labelled]:
-    """Label a set as its users would, and score the labels."""
+def score_model(
+    labeller: Labeller,
+    examples: Sequence[Example],
+    bootstrap: Bootstrap,
+    thresholds: Mapping[str, float | None] | None = None,
+) -> tuple[SetScores, Labelled]:
+    """Label a set as its users would, and score the labels; `thresholds` of confidence that another set chose, by task."""
     tasks = labeller.tasks
     labelled = labeller.label_statements(e.statement for e in examples)
-    predicted = {t.name: np.array([t.index(s[t.name]) for s in labelled], dtype=np.int64) for t in tasks}
-    return score(examples, predicted, tasks, bootstrap, _calibration(labelled, examples, tasks)), labelled
+    predicted = {t.name: np.array([t.index(s.judgements[t.name].likeliest) for s in labelled], dtype=np.int64) for t in tasks}
+    more = details(labelled, examples, tasks, labeller.temperatures, bootstrap, thresholds)
+    return score(examples, predicted, tasks, bootstrap, more), labelled
 
 
 def score_baselines(
@@ -97,18 +108,6 @@ def score_baselines(
     """Scores of each baseline on a set."""
     statements = [e.statement for e in examples]
     return {name: score(examples, predict(statements), tasks, bootstrap) for name, predict in baselines.items()}
-
-
-def _calibration(labelled: Labelled, examples: Sequence[Example], tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
-    found = {}
-    for task in tasks:
-        confidence = np.array([max(s.judgements[task.name].probabilities.values()) for s in labelled])
-        right = np.array([s[task.name] == e.labels[task.name] for s, e in zip(labelled, examples, strict=True)])
-        found[task.name] = {
-            "expected_calibration_error": expected_calibration_error(confidence, right),
-            "reliability": reliability(confidence, right),
-        }
-    return found
 
 
 def prediction_rows(examples: Sequence[Example], labelled: Labelled) -> list[dict[str, Any]]:
@@ -127,6 +126,16 @@ def versions() -> dict[str, str]:
     return {"parley-talks": __version__, **{name: importlib.metadata.version(name) for name in LIBRARIES}}
 
 
+def environment() -> dict[str, Any]:
+    """What beside the libraries decides a result and its seconds: Python, kind of system and machine, threads."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+    }
+
+
 def score_sets(
     labeller: Labeller,
     sets: Mapping[str, Sequence[Example]],
@@ -134,14 +143,20 @@ def score_sets(
     config: RunConfig,
     codebook: Codebook,
 ) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-    """The model and, where configured, the baselines on every set: set → model → scores; and all prediction rows."""
+    """The model and, where configured, the baselines on every set: set → model → scores; and all prediction rows.
+
+    The least confidence for 90% accuracy is chosen on "development", where it comes first, and tried on the other sets.
+    """
     section = config.evaluation
     bootstrap = Bootstrap(section.bootstrap, section.confidence, config.seed)
     baselines = fit_baselines(train, codebook, config.model, config.seed) if section.baselines else {}
     scores: dict[str, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []
+    thresholds: dict[str, float | None] = {}
     for name, examples in sets.items():
-        own, labelled = score_model(labeller, examples, bootstrap)
+        own, labelled = score_model(labeller, examples, bootstrap, thresholds)
+        if name == DEVELOPMENT:
+            thresholds = {task: r["at_accuracy"]["threshold"] for task, r in own.details["risk_coverage"].items()}
         others = score_baselines(baselines, examples, labeller.tasks, bootstrap)
         scores[name] = {"model": own.to_dict(), **{other: s.to_dict() for other, s in others.items()}}
         rows += prediction_rows(examples, labelled)
@@ -170,6 +185,7 @@ def evaluate_run(labeller: Labeller, labelled: LabelledSet, split: str, output: 
             "scores": {labelled.name: {"model": scores.to_dict()}},
             "extraction": {labelled.name: {name: e._asdict() for name, e in extraction.items()}},
             "versions": versions(),
+            "environment": environment(),
         },
     )
     rows = prediction_rows(examples, answers)

@@ -1,6 +1,6 @@
 """Labelling: statements → labelled statements, in batches, in the order they came."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +10,7 @@ from pipeline.attribution import Attributor
 from pipeline.codebook import Task
 from pipeline.inputs import encode
 from pipeline.model import load, probabilities, tasks_of
-from pipeline.records import Article, Judgement, LabelledStatement, Statement
+from pipeline.records import Article, Judgement, LabelledStatement, Statement, require_probability
 from pipeline.runfolder import identity, model_folder
 from pipeline.statements import to_flat
 
@@ -34,26 +34,50 @@ class Labeller:
     """A trained model with its tokenizer, ready to label."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, name: str, batch_size: int = 64, attributor: Attributor | None = None
+        self,
+        model: Any,
+        tokenizer: Any,
+        name: str,
+        batch_size: int = 64,
+        attributor: Attributor | None = None,
+        min_confidence: float = 0.0,
     ) -> None:
-        """Use `from_pretrained`; this is for models that are in memory. `attributor`: how statements are found."""
+        """Use `from_pretrained`; this is for models that are in memory. `attributor`: how statements are found.
+
+        Raises:
+            ConfigError: `min_confidence` is not from 0 to 1.
+        """
         self.model, self.tokenizer, self.name, self.batch_size = model.eval(), tokenizer, name, batch_size
         self.attributor = attributor or Attributor()
+        self.min_confidence = require_probability("min_confidence", min_confidence)
 
     @classmethod
-    def from_pretrained(cls, run: str | Path, batch_size: int = 64, attributor: Attributor | None = None) -> Self:
+    def from_pretrained(
+        cls, run: str | Path, batch_size: int = 64, attributor: Attributor | None = None, min_confidence: float = 0.0
+    ) -> Self:
         """Load the model of a run folder (or of a bare model folder).
+
+        Args:
+            min_confidence: a statement whose likeliest class has a lower probability gets no label in that task and is marked
+                for review (the reject option: Chow 1970).
 
         Raises:
             ModelError: the run is missing, incomplete or damaged.
+            ConfigError: `min_confidence` is not from 0 to 1.
         """
+        require_probability("min_confidence", min_confidence)  # before the model is loaded
         model, tokenizer = load(model_folder(Path(run)))
-        return cls(model, tokenizer, identity(Path(run)), batch_size, attributor)
+        return cls(model, tokenizer, identity(Path(run)), batch_size, attributor, min_confidence)
 
     @property
     def tasks(self) -> list[Task]:
         """The tasks that the model answers, from its own vocabulary."""
         return tasks_of(self.model.config)
+
+    @property
+    def temperatures(self) -> Mapping[str, float]:
+        """What divides each task's logits (`calibration`), by the task's name."""
+        return dict(self.model.config.temperatures)
 
     def label(self, articles: Article | str | Iterable[Article | str]) -> Labelled:
         """Find the statements of articles (or of plain texts) and label them.
@@ -94,13 +118,16 @@ class Labeller:
                 logits = self.model(**batch).logits
             per_task = probabilities(logits, config)
             for row, index in enumerate(indices):
-                judgements = {t.name: _judge(t, p[row].tolist()) for t, p in zip(self.tasks, per_task, strict=True)}
+                judgements = {
+                    t.name: _judge(t, p[row].tolist(), self.min_confidence) for t, p in zip(self.tasks, per_task, strict=True)
+                }
                 labelled[index] = LabelledStatement(statements[index], judgements, self.name)
         return [s for s in labelled if s is not None]
 
 
-def _judge(task: Task, values: Sequence[float]) -> Judgement:
+def _judge(task: Task, values: Sequence[float], least: float) -> Judgement:
     total = sum(values)  # float32 leaves a rest in the seventh digit
     scores = {name: value / total for name, value in zip(task.classes, values, strict=True)}
     lean = max(task.lean, key=lambda c: scores[c]) if task.lean else None
-    return Judgement(max(scores, key=lambda c: scores[c]), scores, lean)
+    label = max(scores, key=lambda c: scores[c])
+    return Judgement(label if scores[label] >= least else None, scores, lean)

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.card import write_card
 from pipeline.config import RunConfig
 from pipeline.encoder import quiet
-from pipeline.evaluation import score_sets, versions
+from pipeline.evaluation import environment, score_sets, versions
 from pipeline.files import write_json, write_text
 from pipeline.inference import Labeller
 from pipeline.material import gather
@@ -52,6 +52,7 @@ def train_classifier(config: RunConfig, say: Reporter) -> Path:
     seconds["total"] = round(time.monotonic() - began, 1)
     metrics = {
         "name": config.name,
+        "model": labeller.name,
         "sets": found.sets,
         "training": {
             "statements": len(found.train),
@@ -64,6 +65,7 @@ def train_classifier(config: RunConfig, say: Reporter) -> Path:
         "confidence": config.evaluation.confidence,
         "scores": scores,
         "versions": versions(),
+        "environment": environment(),
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)
@@ -131,6 +133,7 @@ def train_tagger(config: RunConfig, say: Reporter) -> Path:
         "confidence": section.confidence,
         "scores": {n: {r: {k: e._asdict() for k, e in v.items()} for r, v in by.items()} for n, by in scores.items()},
         "versions": versions(),
+        "environment": environment(),
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)

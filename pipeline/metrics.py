@@ -6,6 +6,7 @@ lacks still counts. Nothing here prints. Ratios are derived from confusion matri
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import datasets
@@ -17,11 +18,27 @@ Indices = NDArray[np.int64]
 Matrix = NDArray[np.int64]
 Values = NDArray[np.float64]
 
+TARGET = 0.9  # the accuracy that `RiskCoverage` asks for
+
 
 def confusion(truth: Indices, predicted: Indices, classes: int) -> Matrix:
     """The confusion matrix of shape (classes, classes): rows are the truth, columns the prediction."""
     flat = np.bincount(truth * classes + predicted, minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)
+
+
+def members(groups: Sequence[str]) -> tuple[Indices, int]:
+    """The number of each statement's group, counted in the order they come, of shape (n,); and how many groups there are."""
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(groups))}
+    return np.array([numbers[g] for g in groups], dtype=np.int64), len(numbers)
+
+
+def confusion_by_group(truth: Indices, predicted: Indices, groups: Sequence[str], classes: int) -> Matrix:
+    """One confusion matrix for each group (article), of shape (groups, classes, classes)."""
+    member, count = members(groups)
+    found = np.zeros((count, classes, classes), dtype=np.int64)
+    np.add.at(found, (member, truth, predicted), 1)
+    return found
 
 
 def accuracy(matrix: Matrix) -> Values:
@@ -100,10 +117,11 @@ class TaskScores:
     matrix: Matrix
     accuracy: Estimate
     macro_f1: Estimate
+    f1: tuple[Estimate, ...]  # of each class
 
     def to_dict(self) -> dict[str, Any]:
         """As metrics.json has it."""
-        precision, recall, f1 = precision_recall_f1(self.matrix)
+        precision, recall, _ = precision_recall_f1(self.matrix)
         support = self.matrix.sum(1)
         return {
             "n": int(self.matrix.sum()),
@@ -113,7 +131,9 @@ class TaskScores:
                 name: {
                     "precision": float(precision[i]),
                     "recall": float(recall[i]),
-                    "f1": float(f1[i]),
+                    "f1": self.f1[i].value,
+                    "f1_low": self.f1[i].low,
+                    "f1_high": self.f1[i].high,
                     "support": int(support[i]),
                 }
                 for i, name in enumerate(self.classes)
@@ -126,16 +146,19 @@ def score_task(
     task: str, classes: Sequence[str], truth: Indices, predicted: Indices, groups: Sequence[str], bootstrap: Bootstrap
 ) -> TaskScores:
     """All scores of one task; `groups` names each statement's article."""
-    names = {name: i for i, name in enumerate(dict.fromkeys(groups))}
-    member = np.array([names[g] for g in groups])
-    matrices = np.stack([confusion(truth[member == i], predicted[member == i], len(classes)) for i in range(len(names))])
+    matrices = confusion_by_group(truth, predicted, groups, len(classes))
     return TaskScores(
         task,
         tuple(classes),
         matrices.sum(0),
         bootstrap.estimate(matrices, accuracy),
         bootstrap.estimate(matrices, macro_f1),
+        tuple(bootstrap.estimate(matrices, partial(_class_f1, i)) for i in range(len(classes))),
     )
+
+
+def _class_f1(index: int, matrix: Matrix) -> Values:
+    return np.asarray(precision_recall_f1(matrix)[2][..., index])
 
 
 def score_joint(
@@ -143,9 +166,9 @@ def score_joint(
 ) -> Estimate:
     """The share of statements on which every task is right, with its interval."""
     right = np.all([truth[t] == predicted[t] for t in truth], axis=0)
-    names = {name: i for i, name in enumerate(dict.fromkeys(groups))}
-    counts = np.zeros((len(names), 2), dtype=np.int64)
-    np.add.at(counts, (np.array([names[g] for g in groups]), right.astype(int)), 1)
+    member, count = members(groups)
+    counts = np.zeros((count, 2), dtype=np.int64)
+    np.add.at(counts, (member, right.astype(int)), 1)
     return bootstrap.estimate(counts, lambda c: _ratio(c[..., 1], c.sum(-1)))
 
 
@@ -170,19 +193,89 @@ def score_pairs(
     return bootstrap.estimate(counts, lambda c: _ratio(c[..., 1], c.sum(-1)))
 
 
-def expected_calibration_error(confidences: Values, right: NDArray[np.bool_], bins: int = 10) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins, weighted by their sizes (Guo et al. 2017)."""
-    return sum(size * abs(mean - share) for mean, share, size in reliability(confidences, right, bins)) / len(right)
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """What comes of labelling only statements of at least a confidence, for each threshold of it, from the highest down.
+
+    `thresholds`, `coverage` (the share that is labelled) and `risk` (the share of the labelled that is wrong) have the shape
+    (thresholds,). `aurc` is the area under risk over coverage, 0 at best; `reach` the largest coverage at an accuracy of 90%.
+    """
+
+    thresholds: Values
+    coverage: Values
+    risk: Values
+    aurc: Estimate
+    reach: Estimate
+
+    @property
+    def threshold(self) -> float | None:
+        """The lowest threshold that keeps an accuracy of 90% on this very set; none where no threshold does."""
+        good = np.flatnonzero(_accurate(self.risk))
+        return float(self.thresholds[good[-1]]) if len(good) else None
+
+    def to_dict(self, most: int = 40) -> dict[str, Any]:
+        """As metrics.json has it: at most `most` points of the curve, evenly taken, the first and the last among them."""
+        at = np.unique(np.linspace(0, len(self.thresholds) - 1, most).round().astype(int))
+        points = np.stack([self.thresholds, self.coverage, self.risk], axis=-1)[at]
+        return {
+            "curve": points.tolist(),
+            "aurc": self.aurc._asdict(),
+            "at_accuracy": {"accuracy": TARGET, "threshold": self.threshold, "coverage": self.reach._asdict()},
+        }
 
 
-def reliability(confidences: Values, right: NDArray[np.bool_], bins: int = 10) -> list[tuple[float, float, int]]:
-    """For each filled bin of confidence: mean confidence, share that is right, number of statements."""
-    index = np.minimum((confidences * bins).astype(int), bins - 1)
-    return [
-        (float(confidences[index == b].mean()), float(right[index == b].mean()), int((index == b).sum()))
-        for b in range(bins)
-        if (index == b).any()
-    ]
+def risk_coverage(confidences: Values, right: NDArray[np.bool_], groups: Sequence[str], bootstrap: Bootstrap) -> RiskCoverage:
+    """The risk-coverage curve of a classifier that may abstain, and the area under it (Geifman and El-Yaniv 2017).
+
+    Args:
+        confidences: (n,), the probability of each statement's label.
+        right: (n,), whether the label is the true one.
+        groups: each statement's article; the intervals come from resampling these.
+
+    Statements of equal confidence are labelled together, for no threshold can part them.
+    """
+    order = np.argsort(-confidences, kind="stable")
+    sure, wrong = confidences[order], ~right[order]
+    ends = np.flatnonzero(np.append(sure[1:] != sure[:-1], True))  # the last statement of each confidence
+    member, count = members(groups)
+
+    def curve(drawn: NDArray[Any]) -> tuple[Values, Values]:
+        """Coverage and risk of shape (..., thresholds), where `drawn` of shape (..., groups) is how often each group counts."""
+        weights = drawn[..., member[order]]
+        covered, errors = weights.cumsum(-1)[..., ends], (weights * wrong).cumsum(-1)[..., ends]
+        return covered / weights.sum(-1, keepdims=True), _ratio(errors, covered)
+
+    def area(drawn: NDArray[Any]) -> Values:
+        coverage, risk = curve(drawn)
+        return np.asarray((np.diff(coverage, axis=-1, prepend=0) * risk).sum(-1))
+
+    def reach(drawn: NDArray[Any]) -> Values:
+        coverage, risk = curve(drawn)
+        return np.asarray(np.where(_accurate(risk), coverage, 0).max(-1))
+
+    single = np.eye(count, dtype=np.int64)
+    coverage, risk = curve(np.ones(count, dtype=np.int64))
+    return RiskCoverage(sure[ends], coverage, risk, bootstrap.estimate(single, area), bootstrap.estimate(single, reach))
+
+
+def score_selected(
+    confidences: Values, right: NDArray[np.bool_], threshold: float, groups: Sequence[str], bootstrap: Bootstrap
+) -> tuple[Estimate, Estimate] | None:
+    """Coverage, and accuracy on what is labelled, at a threshold that was chosen elsewhere; none where it leaves nothing."""
+    kept = confidences >= threshold
+    if not kept.any():
+        return None
+    member, count = members(groups)
+    counts = np.zeros((count, 3), dtype=np.int64)
+    np.add.at(counts, member, np.stack([np.ones(len(kept)), kept, kept & right], axis=-1).astype(np.int64))
+    return (
+        bootstrap.estimate(counts, lambda c: _ratio(c[..., 1], c[..., 0])),
+        bootstrap.estimate(counts, lambda c: np.where(c[..., 1] > 0, _ratio(c[..., 2], c[..., 1]), np.nan)),
+    )
+
+
+def _accurate(risk: Values) -> NDArray[np.bool_]:
+    return risk <= 1 - TARGET + 1e-9
 
 
 class TaskF1(evaluate.Metric):  # type: ignore[misc]

@@ -16,7 +16,9 @@ COLOURS = {
     "pessimistic": "#7a4b94",
     "optimistic": "#c99a2e",
     "none": "#a9a9a9",
+    "review": "#efe6cf",
 }
+REVIEW = "review"  # stands where a statement has no label because the model was not sure enough
 INK, GRID, BAR, OTHER = "#222222", "#dddddd", "#34618c", "#b9c6d3"
 
 
@@ -46,16 +48,41 @@ def confusion_figure(task: str, classes: Sequence[str], matrix: Sequence[Sequenc
     return figure
 
 
-def reliability_figure(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
-    """Confidence against the share that was right, one line a task; the diagonal is perfect calibration."""
+def reliability_figure(
+    curves: Mapping[str, Sequence[Sequence[float]]], before: Mapping[str, Sequence[Sequence[float]]] | None = None
+) -> Figure:
+    """Confidence against the share that was right, one line a task; the diagonal is perfect calibration.
+
+    `before`: the same without the temperatures, as dotted lines.
+    """
     figure = Figure(figsize=(3.6, 3.2))
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GRID, zorder=0)
     for (task, points), colour, marker in zip(curves.items(), (BAR, "#b2482e", "#2f7f79"), "osD", strict=False):
+        raw = (before or {}).get(task, ())
+        axes.plot([p[0] for p in raw], [p[1] for p in raw], color=colour, linewidth=1, linestyle=":")
         sizes = [12 + 1.2 * p[2] for p in points]
         axes.plot([p[0] for p in points], [p[1] for p in points], color=colour, linewidth=1, label=task)
         axes.scatter([p[0] for p in points], [p[1] for p in points], s=sizes, color=colour, marker=marker)
     axes.set(xlabel="confidence", ylabel="share right", xlim=(0.2, 1.02), ylim=(0, 1.05), title="reliability")
+    axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def risk_figure(curves: Mapping[str, Mapping[str, Any]], accuracy: float = 0.9) -> Figure:
+    """The share that is wrong over the share that is labelled, one line a task, as metrics.json has `risk_coverage`.
+
+    The grey line is the risk at `accuracy`, a marker the most that can be labelled below it.
+    """
+    figure = Figure(figsize=(3.6, 3.2))
+    axes = figure.subplots()
+    axes.axhline(1 - accuracy, color=GRID, zorder=0)
+    for (task, found), colour, marker in zip(curves.items(), (BAR, "#b2482e", "#2f7f79"), "osD", strict=False):
+        reach = found["at_accuracy"]
+        axes.plot([p[1] for p in found["curve"]], [p[2] for p in found["curve"]], color=colour, linewidth=1, label=task)
+        if reach["threshold"] is not None:
+            axes.scatter(reach["coverage"]["value"], 1 - reach["accuracy"], color=colour, marker=marker, s=24)
+    axes.set(xlabel="share labelled", ylabel="share wrong", xlim=(0, 1.02), ylim=(0, None), title="risk and coverage")
     axes.legend(frameon=False, loc="upper left")
     return figure
 
@@ -79,7 +106,11 @@ def scores_figure(task: str, by_model: Mapping[str, Mapping[str, float]], confid
 
 
 def shares_figure(title: str, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -> Figure:
-    """Stacked shares of the classes, one bar for each speaker or side; the number of statements stands behind it."""
+    """Stacked shares of the classes, one bar for each speaker or side; the number of statements stands behind it.
+
+    Statements that are marked for review come last, where there are any.
+    """
+    classes = [*classes, REVIEW] if any(REVIEW in inner for inner in counts.values()) else classes
     names = list(counts)[::-1]
     figure = Figure(figsize=(5.6, 0.36 * len(names) + 1.2))
     axes = figure.subplots()
@@ -106,10 +137,11 @@ def shorten(name: str, width: int = 34) -> str:
 
 
 def counts_by(rows: Sequence[Mapping[str, Any]], key: str, task: str, most: int = 12) -> dict[str, dict[str, int]]:
-    """For the most frequent values of `key` (speaker, side), how often each class of `task` occurs."""
+    """For the most frequent values of `key` (speaker, side), how often each class of `task`, or none ("review"), occurs."""
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
         inner = counts.setdefault(str(row.get(key) or "unknown"), {})
-        inner[row[task]] = inner.get(row[task], 0) + 1
+        label = row[task] or REVIEW
+        inner[label] = inner.get(label, 0) + 1
     ranked = sorted(counts, key=lambda name: (-sum(counts[name].values()), name))
     return {name: counts[name] for name in ranked[:most]}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.files import sha256_text
 
 
@@ -134,13 +134,33 @@ class Statement:
         )
 
 
+def require_probability(name: str, value: float) -> float:
+    """The value, where it is a probability.
+
+    Raises:
+        ConfigError: it is not from 0 to 1; `name` starts the message.
+    """
+    if not 0 <= value <= 1:
+        hint = f"; {value:g}% is {value / 100:g}" if 1 < value <= 100 else ""
+        raise ConfigError(f"{name} {value:g}: not a probability, which is from 0 to 1{hint}")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A model's answer to one task: the label, and a probability for each class, which sum to 1."""
+    """A model's answer to one task: the label, and a probability for each class, which sum to 1.
 
-    label: str
+    `label` is none where the likeliest class was not sure enough: the statement is then for a person to read.
+    """
+
+    label: str | None
     probabilities: Mapping[str, float]
     lean: str | None = None
+
+    @property
+    def likeliest(self) -> str:
+        """The class with the highest probability; of equal ones the first."""
+        return max(self.probabilities, key=lambda c: self.probabilities[c])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +171,11 @@ class LabelledStatement:
     judgements: Mapping[str, Judgement] = field(default_factory=dict)
     model: str = ""
 
-    def __getitem__(self, task: str) -> str:
-        """The label for `task`, as in `labelled["stance"]`."""
+    def __getitem__(self, task: str) -> str | None:
+        """The label for `task`, as in `labelled["stance"]`; none where the statement is marked for review."""
         return self.judgements[task].label
+
+    @property
+    def review(self) -> tuple[str, ...]:
+        """The tasks in which the statement is marked for review: it has no label there."""
+        return tuple(task for task, judgement in self.judgements.items() if judgement.label is None)

@@ -62,6 +62,7 @@ def write_report(run: Path, output: Path, statements: Path | None = None, articl
         figures=figures(metrics),
         shown=show(rows, articles),
         tallies=tallies(rows),
+        marked={task: sum(row[task] is None for row in rows) for task in default_codebook().tasks},
         codebook=default_codebook(),
         colours=plots.COLOURS,
     )
@@ -97,7 +98,10 @@ def figures(metrics: Mapping[str, Any]) -> dict[str, list[Markup]]:
         parts += [
             plots.confusion_figure(task, list(scores["classes"]), scores["confusion"]) for task, scores in own["tasks"].items()
         ]
-        parts.append(plots.reliability_figure({t: c["reliability"] for t, c in own["calibration"].items()}))
+        calibration = own["calibration"]
+        before = {t: c["before"]["reliability"] for t, c in calibration.items() if "before" in c}  # not in runs of old
+        parts.append(plots.reliability_figure({t: c["reliability"] for t, c in calibration.items()}, before))
+        parts += [plots.risk_figure(own["risk_coverage"])] if "risk_coverage" in own else []
         drawn[name] = [svg(figure) for figure in parts]
     return drawn
 

@@ -37,6 +37,7 @@ def to_dict(record: Statement | LabelledStatement) -> dict[str, Any]:
     row = to_dict(record.statement)
     for task, judgement in record.judgements.items():
         row[task] = judgement.label
+        row[f"{task}_review"] = judgement.label is None
         row[f"{task}_probabilities"] = dict(judgement.probabilities)
         if judgement.lean is not None:
             row[f"{task}_lean"] = judgement.lean
@@ -206,7 +207,7 @@ def _schema(tasks: Sequence[Task]) -> Any:
     }
     columns = [(name, kinds.get(name, pa.string())) for name in FIELDS]
     for task in tasks:
-        columns.append((task.name, pa.string()))
+        columns += [(task.name, pa.string()), (f"{task.name}_review", pa.bool_())]
         columns += [(f"{task.name}_lean", pa.string())] if task.lean else []
         columns += [(f"{task.name}_{label}", pa.float64()) for label in task.classes]
     return pa.schema([*columns, *([("model", pa.string())] if tasks else [])])

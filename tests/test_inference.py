@@ -1,6 +1,7 @@
 """Labelling: order, parity over batch sizes, probabilities, what an article may and may not do to its neighbours."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import torch
 from conftest import write_set
 
 from pipeline import Article, Labeller
-from pipeline.errors import ModelError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.inputs import encode
 from pipeline.model import load
 from pipeline.records import Statement
 
+Parley = Callable[..., tuple[int, str, str]]
 TEXT = (
     "Envoys met in Orlan on Monday.\n\n“We offer peace,” said Mira Tolvan, the Orlan envoy. “They hope for a good deal.”\n\n"
     "Foreign Minister Pavel Ansk rejected the offer. He warned that war was near.\n"
@@ -49,6 +51,56 @@ def test_probabilities_sum_to_one_and_lean_is_the_likelier(labeller: Labeller) -
             assert (judgement.lean is None) == (task == "stance")
         p = labelled.judgements["outlook"].probabilities
         assert labelled.judgements["outlook"].lean == max(("pessimistic", "optimistic"), key=lambda c: p[c])
+
+
+def test_a_label_below_the_least_confidence_is_left_out(labeller: Labeller, run: Path) -> None:
+    statements = many(60)
+    always = labeller.label_statements(statements)
+    sure = sorted(max(s.judgements["stance"].probabilities.values()) for s in always)
+    least = sure[30]  # of the labels with this very probability none is left out
+    some = Labeller.from_pretrained(run, min_confidence=least).label_statements(statements)
+    for a, b in zip(always, some, strict=True):
+        for task in ("stance", "outlook"):
+            whole, judged = a.judgements[task], b.judgements[task]
+            assert judged.probabilities == pytest.approx(whole.probabilities, abs=1e-9) and judged.lean == whole.lean
+            assert judged.likeliest == whole.label
+            assert b[task] == (whole.label if max(judged.probabilities.values()) >= least else None)
+            assert (task in b.review) == (b[task] is None)
+    assert 0 < sum("stance" in s.review for s in some) < 60
+    table = some.to_pandas()
+    assert table["stance_review"].tolist() == table["stance"].isna().tolist() == ["stance" in s.review for s in some]
+    assert not any(s.review for s in always)
+    everything = Labeller.from_pretrained(run, min_confidence=1.0).label_statements(many(3))
+    assert all(s.review == ("stance", "outlook") for s in everything)
+
+
+@pytest.mark.parametrize(
+    ("least", "message"),
+    [
+        (-0.1, "-0.1: not a prob"),
+        (1.5, "1.5: not a prob.*; 1.5% is 0.015"),
+        (70, "70: .*; 70% is 0.7"),
+        (float("nan"), "nan: not a prob"),
+    ],
+)
+def test_a_least_confidence_is_a_probability(run: Path, tmp_path: Path, parley: Parley, least: float, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"min_confidence {message}"):
+        Labeller.from_pretrained(run, min_confidence=least)
+    status, out, err = parley("label", tmp_path, f"--min-confidence={least}", "-o", tmp_path / "out.jsonl", "--model", run)
+    assert (status, out) == (2, "") and re.search(f"error: --min-confidence {message}", err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_summary_counts_what_is_marked(run: Path, tmp_path: Path, parley: Parley) -> None:
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    out = tmp_path / "out.csv"
+    status, _, err = parley("label", tmp_path / "a.txt", "-o", out, "--model", run, "--min-confidence", 1)
+    n = len(pd.read_csv(out))
+    assert (status, err) == (0, f"{n} statements from 1 articles, {n} marked for review (stance {n}, outlook {n})\n")
+    status, _, err = parley("label", tmp_path / "a.txt", "-o", out, "--model", run, "--min-confidence", 0.01)
+    assert (status, err) == (0, f"{n} statements from 1 articles, 0 marked for review\n")
+    status, _, err = parley("label", "--statements", out, "-o", tmp_path / "b.jsonl", "--model", run, "--min-confidence", "1.0")
+    assert (status, err) == (0, f"{n} statements labelled, {n} marked for review (stance {n}, outlook {n})\n")
 
 
 def test_the_python_way(labeller: Labeller) -> None:

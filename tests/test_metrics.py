@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from pipeline.calibration import fit_temperature
+from pipeline.calibration import expected_calibration_error, fit_temperature, reliability, uncalibrated
 from pipeline.metrics import (
     Bootstrap,
     TaskF1,
     accuracy,
     confusion,
-    expected_calibration_error,
     macro_f1,
-    reliability,
+    risk_coverage,
     score_joint,
     score_pairs,
+    score_selected,
     score_task,
 )
 
@@ -90,9 +90,71 @@ def test_a_pair_is_right_when_both_members_are() -> None:
 
 def test_calibration_error_by_hand() -> None:
     confidences, right = np.array([0.95, 0.95, 0.55, 0.55]), np.array([True, True, True, False])
-    assert expected_calibration_error(confidences, right) == pytest.approx(0.5 * 0.05 + 0.5 * 0.05)
+    error = expected_calibration_error(confidences, right, list("abcd"), Bootstrap(200))
+    assert error.value == pytest.approx(0.5 * 0.05 + 0.5 * 0.05)
+    assert 0.049 < error.low <= error.value <= error.high < 0.551
     assert reliability(confidences, right) == [(pytest.approx(0.55), 0.5, 2), (pytest.approx(0.95), 1.0, 2)]
     assert reliability(np.array([1.0]), np.array([True])) == [(1.0, 1.0, 1)]
+
+
+def test_calibration_error_of_a_resample_counts_whole_articles() -> None:
+    """Article a is sure and right, b sure and wrong: a resample has an error of 0, 0.5 or 1."""
+    confidences, right = np.ones(20), np.arange(20) < 10
+    assert expected_calibration_error(confidences, right, ["a"] * 10 + ["b"] * 10, Bootstrap(200)) == (0.5, 0.0, 1.0)
+
+
+@given(st.lists(st.floats(-8, 8), min_size=3, max_size=3), st.floats(0.25, 10))
+def test_uncalibrated_is_softmax_without_a_temperature(logits: list[float], temperature: float) -> None:
+    z = torch.tensor([logits], dtype=torch.float64)
+    calibrated = torch.softmax(z / temperature, -1).numpy()
+    assert uncalibrated(calibrated, temperature) == pytest.approx(torch.softmax(z, -1).numpy(), abs=1e-9)
+
+
+def test_risk_and_coverage_by_hand() -> None:
+    """Sorted by confidence: right, right | wrong, right (equal, so labelled together) | wrong."""
+    confidences, right = np.array([0.5, 0.9, 0.7, 0.7, 0.8]), np.array([False, True, False, True, True])
+    found = risk_coverage(confidences, right, list("abcde"), Bootstrap(200))
+    assert found.thresholds.tolist() == [0.9, 0.8, 0.7, 0.5]
+    assert found.coverage.tolist() == pytest.approx([0.2, 0.4, 0.8, 1.0])
+    assert found.risk.tolist() == pytest.approx([0, 0, 1 / 4, 2 / 5])
+    assert found.aurc.value == pytest.approx(0.4 * 0 + 0.4 / 4 + 0.2 * 2 / 5)
+    assert (found.reach.value, found.threshold) == (pytest.approx(0.4), 0.8)
+    assert 0 <= found.aurc.low <= found.aurc.value <= found.aurc.high <= 1
+    assert found.to_dict()["curve"][-1] == pytest.approx([0.5, 1.0, 0.4])
+
+
+@given(st.lists(st.tuples(st.floats(0.3, 1), st.booleans()), min_size=1, max_size=30, unique_by=lambda p: p[0]))
+def test_area_is_the_mean_risk_of_the_surest(pairs: list[tuple[float, bool]]) -> None:
+    """As Geifman and El-Yaniv define it where no two confidences are equal, whatever the order; and risks are shares."""
+    confidences, right = np.array([p for p, _ in pairs]), np.array([r for _, r in pairs])
+    found = risk_coverage(confidences, right, [str(i % 4) for i in range(len(pairs))], Bootstrap(20))
+    surest = [r for _, r in sorted(pairs, reverse=True)]
+    risks = [surest[:k].count(False) / k for k in range(1, len(pairs) + 1)]
+    assert found.risk.tolist() == pytest.approx(risks)
+    assert found.aurc.value == pytest.approx(np.mean(risks))
+    assert found.reach.value == pytest.approx(
+        max([k for k, r in enumerate(risks, 1) if r <= 0.1 + 1e-9], default=0) / len(pairs)
+    )
+    assert (found.threshold is None) == (found.reach.value == 0)
+
+
+def test_ninety_percent_is_enough_and_the_curve_is_thinned() -> None:
+    confidences = np.linspace(0.9, 0.4, 100)
+    right = np.arange(100) % 10 != 9  # every tenth is wrong: after each ten the accuracy is exactly 0.9
+    found = risk_coverage(confidences, right, [str(i) for i in range(100)], Bootstrap(50))
+    assert (found.reach.value, found.threshold) == (1.0, 0.4)
+    assert len(found.to_dict()["curve"]) == 40
+    never = risk_coverage(confidences, ~right, ["a"] * 100, Bootstrap(50))
+    assert (never.reach.value, never.threshold, never.reach.low) == (0.0, None, 0.0)
+
+
+def test_a_threshold_chosen_elsewhere() -> None:
+    confidences, right = np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, False, True, True])
+    found = score_selected(confidences, right, 0.7, ["a", "a", "b", "b"], Bootstrap(100))
+    assert found is not None
+    assert [e.value for e in found] == [0.75, pytest.approx(2 / 3)]
+    assert (found[1].low, found[1].high) == (0.5, 1.0)
+    assert score_selected(confidences, right, 0.95, list("abcd"), Bootstrap(100)) is None
 
 
 def test_temperature_undoes_overconfidence() -> None:

@@ -117,7 +117,7 @@ def test_classes_have_precision_recall_f1(shown: Outputs, run: Path) -> None:
     (table,) = tables(shown["classes-table"])
     expected = [c for s in scores.values() for task in s["model"]["tasks"].values() for c in task["classes"].values()]
     assert len(table) == len(expected) == 12
-    for at, name in enumerate(("precision", "recall", "f1", "support"), -4):
+    for at, name in enumerate(("precision", "recall", "f1", "f1_low", "f1_high", "support"), -6):
         assert name in str(table.columns[at])
         assert table.iloc[:, at].tolist() == pytest.approx([c[name] for c in expected], abs=0.0006)
 
@@ -128,6 +128,7 @@ def test_classes_have_precision_recall_f1(shown: Outputs, run: Path) -> None:
         ("scores-figures", ["stance", "outlook"] * 2),
         ("confusion-figures", ["stance", "outlook"] * 2),
         ("calibration-figures", ["reliability"] * 2),
+        ("risk-figures", ["risk and coverage"] * 2),
         ("who-figures", ["stance by side", "outlook by side", "stance by speaker", "outlook by speaker"]),
     ],
 )
@@ -144,6 +145,15 @@ def test_calibration_error(shown: Outputs, run: Path) -> None:
     expected = [c["expected_calibration_error"] for s in metrics["scores"].values() for c in s["model"]["calibration"].values()]
     assert table.iloc[:, -2].tolist() == pytest.approx(expected, abs=0.0006)
     assert table.iloc[:2, -1].tolist() == pytest.approx([*metrics["training"]["temperatures"].values()], abs=0.0006)
+
+
+def test_what_abstaining_would_give(shown: Outputs, run: Path) -> None:
+    scores = read_json(run / "metrics.json")["scores"]
+    expected = [r for s in scores.values() for r in s["model"]["risk_coverage"].values()]
+    (table,) = tables(shown["risk-table"])
+    assert len(table) == len(expected) == 4
+    text = shown["risk-table"][0].data["text/html"]
+    assert all(str(Estimate(**r["aurc"])) in text and str(Estimate(**r["at_accuracy"]["coverage"])) in text for r in expected)
 
 
 def test_worst_errors_come_first_in_their_context(shown: Outputs) -> None:

@@ -42,9 +42,24 @@ def test_text_of_articles_is_escaped(page: str) -> None:
 
 def test_scores_and_evidence_are_there(page: str) -> None:
     assert "frozen encoder" in page and "tfidf svm" in page
-    assert page.count("<svg") >= 2 * 5 + 4
+    assert page.count("<svg") == 2 * 6 + 4
+    assert page.count(">reliability</text>") == page.count(">risk and coverage</text>") == 2
+    assert "at 90% accuracy" in page
     assert re.search(r'<mark class="label-\w+"[^>]*>“We offer', page)
     assert 'class="cue">said<' in page
+
+
+def test_statements_for_review_are_counted_apart(run: Path, tmp_path: Path, parley: Parley) -> None:
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "report.html"
+    assert parley("label", tmp_path / "a.txt", "-o", rows, "--model", run, "--min-confidence", 1)[0] == 0
+    count = len(rows.read_text().splitlines())
+    status, _, err = parley("report", "--model", run, "--statements", rows, "--articles", tmp_path / "a.txt", "-o", out)
+    assert status == 0, err
+    page = out.read_text(encoding="utf-8")
+    assert f"marks {count} in stance, {count} in outlook" in page
+    assert '<mark class="label-review"' in page and "label-None" not in page
+    assert page.count(">review</text>") == 4  # in the legends of the figures by side and by speaker
 
 
 def test_pieces_are_the_text() -> None:
@@ -93,5 +108,6 @@ def test_counts_by() -> None:
         {"side": "Orlan", "stance": "neutral"},
         {"side": None, "stance": "escalatory"},
     ]
+    assert plots.counts_by([{"side": "Orlan", "stance": None}], "side", "stance") == {"Orlan": {"review": 1}}
     assert plots.counts_by(rows, "side", "stance") == {"Orlan": {"neutral": 2}, "unknown": {"escalatory": 1}}
     assert plots.shorten("a" * 50).endswith("…") and plots.shorten("5$") == r"5\$"

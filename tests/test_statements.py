@@ -6,6 +6,7 @@ import math
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ STATEMENT_COLUMNS = [
     "context", "paragraph", "speaker_confidence", "speaker_runner_up",
 ]  # fmt: skip
 LABEL_COLUMNS = [
-    "stance", "stance_escalatory", "stance_conciliatory", "stance_neutral",
-    "outlook", "outlook_lean", "outlook_pessimistic", "outlook_optimistic", "outlook_none", "model",
+    "stance", "stance_review", "stance_escalatory", "stance_conciliatory", "stance_neutral",
+    "outlook", "outlook_review", "outlook_lean", "outlook_pessimistic", "outlook_optimistic", "outlook_none", "model",
 ]  # fmt: skip
 ON_DISK = settings(deadline=None, max_examples=50)  # each example writes files, and waits until the disk has them
 # Whatever a spreadsheet would run, with the apostrophes that a careless escape would lose
@@ -191,6 +192,25 @@ def test_a_labelled_statement_in_flat_columns(tmp_path: Path) -> None:
         for task in TASKS:
             assert math.isclose(sum(float(cells[f"{task.name}_{c}"]) for c in task.classes), 1.0)
             assert not any(name.endswith("_probabilities") for name in cells)
+
+
+def test_a_statement_for_review_has_no_label_in_any_format(tmp_path: Path) -> None:
+    """Nothing else is lost, and no label is not the outlook "none"."""
+    sure, unsure = labelled(FULL), labelled(BARE)
+    unsure = replace(unsure, judgements={**unsure.judgements, "stance": replace(unsure.judgements["stance"], label=None)})
+    assert (sure.review, unsure.review) == ((), ("stance",))
+    rows = {ending: written(tmp_path / f"out{ending}", sure, unsure) for ending in ENDINGS}
+    for table in (pd.read_json(rows[".jsonl"], lines=True), pd.read_csv(rows[".csv"]), pd.read_parquet(rows[".parquet"])):
+        assert table["stance_review"].tolist() == [False, True] and table["outlook_review"].tolist() == [False, False]
+        assert table["stance"].isna().tolist() == [False, True]
+        assert table["outlook"].tolist() == ["none", "none"]
+        assert table["outlook_lean"].tolist() == ["optimistic"] * 2
+    for path in rows.values():
+        assert list(read_statements(path)) == [FULL, BARE]
+    second = json.loads(rows[".jsonl"].read_text(encoding="utf-8").splitlines()[1])
+    assert second["stance"] is None
+    assert second["stance_probabilities"] == {"escalatory": 0.7, "conciliatory": 0.1, "neutral": 0.2}
+    assert unsure.judgements["stance"].likeliest == "escalatory"
 
 
 @ON_DISK

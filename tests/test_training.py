@@ -59,6 +59,16 @@ def test_metrics_hold_scores_intervals_fingerprints_versions(run: Path) -> None:
     assert metrics["scores"]["tiny"]["model"]["pairs"]["stance"]["value"] in (0.0, 1.0)
     assert metrics["sets"]["tiny"]["fingerprint"] and metrics["versions"]["torch"] == torch.__version__
     assert metrics["seconds"]["total"] > 0
+    for set_scores in metrics["scores"].values():
+        for found in set_scores["model"]["risk_coverage"].values():
+            assert found["curve"][-1][1] == 1.0 and 0 <= found["aurc"]["value"] <= 1
+        for task, found in set_scores["model"]["calibration"].items():
+            assert found["temperature"] == metrics["training"]["temperatures"][task]
+            for part in (found, found["before"]):
+                assert 0 <= part["interval"][0] <= part["interval"][1] <= 1
+                assert sum(n for _, _, n in part["reliability"]) == 10
+                gap = sum(n * abs(confidence - share) for confidence, share, n in part["reliability"]) / 10
+                assert part["expected_calibration_error"] == pytest.approx(gap)
 
 
 def test_the_tiny_model_learned(run: Path) -> None:
@@ -85,6 +95,37 @@ def test_model_card(run: Path) -> None:
     assert "| tiny | model | 10 |" in card
     assert "Do not use them" in card and "{{" not in card
     assert re.search(r"Contrast pairs of tiny, both members right \(95% interval\):\nmodel stance [01]\.000 \[", card)
+    parts = ["Use", "Made from", "Scores", "Calibration", "Abstention", "Known failures", "Environment", "How to cite"]
+    assert re.findall(r"^## (.+)$", card, re.MULTILINE) == parts
+    for start in (
+        "tiny | stance | escalatory | ", "tiny | indirect | 10 | ", "tiny | person | 10 | ", "tiny | outlook | ",
+        "development | model | 10 | ",
+    ):  # fmt: skip
+        assert re.search(rf"^\| {re.escape(start)}.*[01]\.\d{{3}} \[[01]\.\d{{3}}, [01]\.\d{{3}}\]", card, re.MULTILINE), start
+    assert re.search(r"^- tiny, outlook: (the weakest class is \w+ \(F1 [01]\.\d{3}\)|no label is wrong)", card, re.MULTILINE)
+    assert f"`{identity(run)}`" in card and "1 threads" in card
+    tables = re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE)
+    assert len(tables) == 6
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
+    assert not re.search(r"\n\n\n", card)
+
+
+def test_parts_of_a_set_have_scores_from_ten_statements_on(run: Path) -> None:
+    own = json.loads((run / "metrics.json").read_text())["scores"]["tiny"]["model"]
+    assert list(own["by"]) == ["type", "kind"]
+    assert list(own["by"]["type"]) == ["indirect"] and list(own["by"]["kind"]) == ["person"]
+    cell = own["by"]["type"]["indirect"]
+    assert (cell["n"], cell["articles"]) == (10, 2)
+    for task, scores in cell["tasks"].items():  # it is the whole set
+        assert scores == {k: own["tasks"][task][k] for k in ("accuracy", "macro_f1")}
+
+
+def test_the_threshold_of_development_is_tried_on_the_other_sets(run: Path) -> None:
+    scores = json.loads((run / "metrics.json").read_text())["scores"]
+    for task, chosen in scores["development"]["model"]["risk_coverage"].items():
+        assert "at_threshold" not in chosen
+        assert scores["tiny"]["model"]["risk_coverage"][task]["at_threshold"]["threshold"] == chosen["at_accuracy"]["threshold"]
 
 
 def test_a_text_that_is_not_here_is_named(labels: Path, tmp_path: Path, tiny_encoder: Path) -> None:
