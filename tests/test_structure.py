@@ -22,8 +22,8 @@ FLOW = [
     "attribution.tagger",
     "attribution.linking", "attribution.combining", "attribution",
     "standoff", "corpus", "metrics", "agreement", "extraction", "model", "runfolder", "calibration", "checkpoints",
-    "optimise", "training", "documents", "tagging", "baselines", "inference", "details", "evaluation", "card", "plots",
-    "report", "batch",
+    "optimise", "training", "documents", "tagging", "baselines", "inference", "details", "evaluation", "compare", "card",
+    "plots", "report", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
     "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands", "cli",
 ]  # fmt: skip
