@@ -8,8 +8,9 @@ from jinja2 import Environment, PackageLoader
 
 from pipeline.config import RunConfig
 from pipeline.details import FEWEST
-from pipeline.evaluation import DEVELOPMENT, versions
+from pipeline.evaluation import versions
 from pipeline.files import write_text
+from pipeline.standoff import DEVELOPMENT
 
 
 def write_card(folder: Path, config: RunConfig, metrics: Mapping[str, Any]) -> Path:

@@ -129,6 +129,34 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="a run folder of train.py")],
+    run_b: Annotated[Path, typer.Argument(help="another")],
+    set_name: Annotated[str | None, typer.Option("--set", help="development, or a labelled set. Default: all in both")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="a .json file for the figures too")] = None,
+    resamples: Annotated[int, typer.Option(min=1, help="bootstrap resamples")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="of the bootstrap")] = 13,
+) -> None:
+    """Is one run better than another? Macro-F1 of both and their difference, by a paired bootstrap over articles."""
+    from pipeline.compare import compare as compare_runs
+    from pipeline.compare import read_predictions
+    from pipeline.files import require_writable, write_json
+    from pipeline.metrics import Bootstrap
+
+    if output is not None:
+        if output.suffix.lower() != ".json":
+            raise ConfigError(f"{output}: the comparison is written as .json")
+        require_writable(output)
+    found = compare_runs(read_predictions(run_a), read_predictions(run_b), Bootstrap(resamples, seed=seed), set_name)
+    for line in found.lines():
+        typer.echo(line)
+    if found.left_out:
+        _say(f"only in one of the runs, and left out: {', '.join(found.left_out)}")
+    if output is not None:
+        write_json(output, found.to_dict())
+
+
+@app.command()
 def agreement(
     set_name: Annotated[str, typer.Option("--set", help="a labelled set, a folder under --labels")] = "gold",
     labels: Annotated[Path, typer.Option(help="the folder of the labelled sets")] = Path("labels"),

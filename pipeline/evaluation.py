@@ -29,10 +29,9 @@ from pipeline.metrics import (
     score_pairs,
     score_task,
 )
-from pipeline.standoff import Example
+from pipeline.standoff import DEVELOPMENT, Example
 from pipeline.statements import to_dict, to_json
 
-DEVELOPMENT = "development"  # the name that the development negotiations of all sets are scored under
 LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "scikit-learn", "spacy", "numpy")
 
 

@@ -36,6 +36,7 @@ FIELDS = (
     "pair",
 )
 HELD_TEXT = {"text", "cue_text", "source_text", "context"}
+DEVELOPMENT = "development"  # a split; and the name that the development negotiations of all sets are scored under
 ADJUDICATED, PROPOSAL = "adjudicated", "proposal"  # not names of readers: who has the last word, and nobody yet
 SHORT = 3  # words; a longer speaker or role that stands in the article is kept as its span, not as text
 

@@ -23,7 +23,7 @@ FLOW = [
     "attribution.linking", "attribution.combining", "attribution",
     "standoff", "corpus", "metrics", "agreement", "extraction", "inputs", "model", "runfolder", "calibration",
     "checkpoints", "optimise", "teaching", "own_codebook", "material", "training", "documents", "tagging", "baselines",
-    "inference", "details", "evaluation", "card", "job", "repeats", "tuning", "plots", "report", "batch",
+    "inference", "details", "evaluation", "compare", "card", "job", "repeats", "tuning", "plots", "report", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
     "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands", "cli",
 ]  # fmt: skip
