@@ -19,13 +19,14 @@ from pipeline.errors import ConfigError, PipelineError
 from pipeline.records import require_probability
 
 DEFAULT_RUN = Path("runs/default")
+SHIPPED_RUN = Path("shipped")
 app = typer.Typer(name="parley", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 Inputs = Annotated[
     list[Path] | None, typer.Argument(help="articles: files or folders (.txt .html .jsonl .csv .parquet), - for stdin")
 ]
 Output = Annotated[str, typer.Option("--output", "-o", help="a file: .jsonl, .csv or .parquet; - for standard output")]
-Run = Annotated[Path, typer.Option("--model", "-m", help="a run folder of train.py")]
+Run = Annotated[Path, typer.Option("--model", "-m", help="a run folder of train.py; shipped: the one that comes with Parley")]
 TextColumnName = Annotated[str, typer.Option(help="the column of a table that holds the text")]
 RulesOnly = Annotated[bool, typer.Option("--rules-only", help="without the tagger: faster, and fewer are found")]
 IdColumnName = Annotated[str, typer.Option(help="the column of a table that holds the id")]
@@ -71,7 +72,7 @@ def extract(
 def label(
     output: Output,
     inputs: Inputs = None,
-    model: Run = DEFAULT_RUN,
+    model: Run = SHIPPED_RUN,
     statements: Annotated[Path | None, typer.Option(help="label this file of statements instead of articles")] = None,
     parties: PartiesFile = None,
     rules_only: RulesOnly = False,
@@ -104,7 +105,7 @@ def label(
 @app.command()
 def evaluate(
     output: Annotated[Path, typer.Option("--output", "-o", help="a folder for metrics.json and predictions.jsonl")],
-    model: Run = DEFAULT_RUN,
+    model: Run = SHIPPED_RUN,
     set_name: Annotated[str, typer.Option("--set", help="a labelled set, a folder under --labels")] = "dispatches",
     split: Annotated[str, typer.Option(help="train, development or test")] = "test",
     labels: Annotated[Path, typer.Option(help="the folder of the labelled sets")] = Path("labels"),

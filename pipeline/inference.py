@@ -11,7 +11,7 @@ from pipeline.codebook import Task
 from pipeline.inputs import encode
 from pipeline.model import load, probabilities, tasks_of
 from pipeline.records import Article, Judgement, LabelledStatement, Statement, require_probability
-from pipeline.runfolder import identity, model_folder
+from pipeline.runfolder import SHIPPED, identity, model_folder
 from pipeline.statements import to_flat
 
 if TYPE_CHECKING:
@@ -53,9 +53,13 @@ class Labeller:
 
     @classmethod
     def from_pretrained(
-        cls, run: str | Path, batch_size: int = 64, attributor: Attributor | None = None, min_confidence: float = 0.0
+        cls,
+        run: str | Path = SHIPPED.name,
+        batch_size: int = 64,
+        attributor: Attributor | None = None,
+        min_confidence: float = 0.0,
     ) -> Self:
-        """Load the model of a run folder (or of a bare model folder).
+        """Load the model of a run folder or of a bare model folder; by default the classifier that ships.
 
         Args:
             min_confidence: a statement whose likeliest class has a lower probability gets no label in that task and is marked

@@ -20,8 +20,7 @@ from pipeline.codebook import Codebook, Task
 from pipeline.config import ModelSection
 from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, merge
 from pipeline.errors import ModelError
-
-SHIPPED = Path(__file__).parent / "shipped"
+from pipeline.runfolder import SHIPPED
 
 
 class StanceConfig(PreTrainedConfig):  # type: ignore[misc]

@@ -13,6 +13,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.files import read_json, sha256_file, write_json, write_text
 
+SHIPPED = Path(__file__).parent / "shipped"  # the classifier that ships with the project, known by the name `shipped`
 MANIFEST = "MANIFEST.json"
 MODEL = "model"
 CHANGES = "changes"  # of a low-rank training: what is needed beside the encoder
@@ -67,9 +68,13 @@ def folder_settings(config: RunConfig, fingerprints: Mapping[str, str]) -> dict[
 def model_folder(folder: Path) -> Path:
     """The model of a run folder, or `folder` itself where it is a bare model folder; every file's hash is checked.
 
+    `shipped` is the classifier that ships with the project, unless a folder has that name.
+
     Raises:
         ModelError: the folder is missing, the run is not complete, or a file of the model is missing or changed.
     """
+    if folder == Path(SHIPPED.name) and not folder.is_dir():
+        return SHIPPED
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such run. Train one first: python train.py configs/default.yaml{_runs(folder)}")
     if (folder / "config.json").is_file():
@@ -105,7 +110,7 @@ def manifest(folder: Path) -> dict[str, str]:
 def identity(folder: Path) -> str:
     """The model's name and content hash, as labelled statements carry it: `default@1a2b3c4d5e6f`."""
     weights = model_folder(folder) / "model.safetensors"
-    named = folder.resolve()
+    named = weights.parent if weights.parent == SHIPPED else folder.resolve()
     return f"{named.parent.name if named.name == MODEL else named.name}@{sha256_file(weights)[:12]}"
 
 
