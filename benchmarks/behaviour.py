@@ -3,7 +3,7 @@
 In the manner of CheckList (Ribeiro et al. 2020) over the invented statements of benchmarks/behaviour.yaml: a minimum
 functionality test (MFT) has expected labels, an invariance test (INV) must keep both labels when something that does not
 matter is changed, a directional test (DIR) must move towards a class when words are added. RUN is a run folder or a model
-(runs/default). Prints the pass rates, then the flips of each change; with --failures every case that failed.
+(the classifier that ships). Prints the pass rates, then the flips of each change; with --failures every case that failed.
 """
 
 import random
@@ -276,7 +276,7 @@ def main(arguments: Sequence[str]) -> None:
 
     quiet()
     try:
-        outcomes = score(load(), Labeller.from_pretrained(runs[0] if runs else ROOT / "runs" / "default"))
+        outcomes = score(load(), Labeller.from_pretrained(*runs[:1]))
     except PipelineError as error:
         sys.exit(str(error))
     print(rates(outcomes), flips(outcomes), sep="\n\n")
