@@ -273,10 +273,11 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit("usage: python benchmarks/behaviour.py [RUN] [--failures]")
     from pipeline.encoder import quiet
     from pipeline.inference import Labeller
+    from pipeline.runfolder import SHIPPED
 
     quiet()
     try:
-        outcomes = score(load(), Labeller.from_pretrained(*runs[:1]))
+        outcomes = score(load(), Labeller.from_pretrained(runs[0] if runs else SHIPPED.name))
     except PipelineError as error:
         sys.exit(str(error))
     print(rates(outcomes), flips(outcomes), sep="\n\n")

@@ -1,9 +1,9 @@
 """Does it help to start from the classifier that ships? python benchmarks/warm_start.py
 
 A user has some labels of negotiations of their own. Here these are news negotiations that the shipped classifier never saw:
-half of the test negotiations give the labels, the other half are scored, then the other way round. Three draws of 50, 100 and 200
-labels, whole articles each, a fifth of them for development; the same training from the plain encoder and from `shipped`.
-Beside both: the shipped classifier without any training. Prints a Markdown table of mean and standard deviation of macro-F1.
+half of the test negotiations give the labels, the other half are scored, then the other way round. Three draws of 50, 100 and
+200 labels of whole articles, a fifth of them for development; trained from the plain encoder and from `shipped`, and beside
+both the shipped classifier without any training. Prints a Markdown table of mean and standard deviation of macro-F1.
 """
 
 import sys
