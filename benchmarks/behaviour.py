@@ -195,16 +195,16 @@ def _kept(capability: Capability, probe: Probe, answers: Mapping[str, LabelledSt
     """Held against the original, or against the commonest answer to each task where no variant is the original."""
     tasks = default_codebook().tasks
     if ORIGINAL in answers:
-        wanted = {task: answers[ORIGINAL][task] for task in tasks}
+        wanted = {task: answers[ORIGINAL].judgements[task].likeliest for task in tasks}
     else:
-        wanted = {task: Counter(a[task] for a in answers.values()).most_common(1)[0][0] for task in tasks}
+        wanted = {task: Counter(a.judgements[task].likeliest for a in answers.values()).most_common(1)[0][0] for task in tasks}
     return [_compared(capability, probe, v, wanted, a) for v, a in answers.items() if v != ORIGINAL]
 
 
 def _compared(
     capability: Capability, probe: Probe, variant: str, wanted: Mapping[str, str], answer: LabelledStatement
 ) -> Outcome:
-    found = {task: answer[task] for task in wanted}
+    found = {task: answer.judgements[task].likeliest for task in wanted}
     return Outcome(capability, probe, variant, wanted, found, frozenset(t for t in wanted if found[t] != wanted[t]))
 
 
