@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := runs/default
 
-.PHONY: run test check bench tagger clean
+.PHONY: run test check bench tagger model clean
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -30,6 +30,14 @@ bench: $(READY)
 tagger: $(READY)
 	$(BIN)/python train.py configs/attribution.yaml
 	cp runs/attribution/model/config.json runs/attribution/model/model.safetensors pipeline/attribution/weights/
+
+# The classifier that ships, made anew (docs/classifier.md): the teacher, its labels for the unlabelled statements, the classifier.
+model: $(READY)
+	$(BIN)/python train.py configs/large.yaml
+	$(BIN)/python -m pipeline extract ../shared/news/unlabelled.jsonl --output runs/unlabelled.jsonl
+	$(BIN)/python -m pipeline label --statements runs/unlabelled.jsonl --model runs/large --output runs/soft.jsonl
+	$(BIN)/python train.py configs/shipped.yaml
+	cp runs/shipped/changes/config.json runs/shipped/changes/model.safetensors pipeline/shipped/
 
 clean:
 	rm -rf $(VENV) runs
