@@ -91,7 +91,7 @@ def figure(runs: Runs) -> Figure:
 
 def main(arguments: Sequence[str]) -> None:
     """Train what is missing; write table and figure."""
-    config, *overrides = arguments if arguments and "=" not in arguments[0] else ["configs/default.yaml", *arguments]
+    config, *overrides = arguments if arguments and "=" not in arguments[0] else ["configs/scratch.yaml", *arguments]
     if load_set(SCORED, ROOT / "labels", ROOT.parent / "shared").missing:
         sys.exit(f"the curve is scored on {SCORED}, whose texts are not under ../shared")
     runs = {fraction: [train(config, overrides, fraction, seed) for seed in SEEDS] for fraction in FRACTIONS}
