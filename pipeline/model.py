@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from pipeline.codebook import Codebook, Task
+from pipeline.codebook import Codebook, Task, default_codebook
 from pipeline.config import ModelSection
 from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, merge
 from pipeline.errors import ModelError
@@ -167,6 +167,7 @@ def load(folder: Path) -> tuple[StanceModel, Any]:
         config = StanceConfig.from_pretrained(folder)
         if not config.tasks or not config.encoder:
             raise ModelError(f"{folder}: not a Parley model: its config.json names no tasks; name a run folder of train.py")
+        _require_codebook(folder, config)
         if config.rank and not (folder / "tokenizer.json").is_file():
             return load_changes(folder)
         if not (folder / "tokenizer.json").is_file():
@@ -181,6 +182,16 @@ def load(folder: Path) -> tuple[StanceModel, Any]:
     if wrong:
         raise ModelError(f"{folder}: {WEIGHTS} lacks {len(wrong)} of the model's weights, for example {wrong[0]!r}")
     return model.eval(), tokenizer
+
+
+def _require_codebook(folder: Path, config: StanceConfig) -> None:
+    """Refuse a model whose labels mean something else now; one of a user's own table has version 0 and no codebook here."""
+    here = default_codebook()
+    if config.codebook_version and config.codebook_version != here.version:
+        raise ModelError(
+            f"{folder}: trained by version {config.codebook_version} of the codebook, which is at version {here.version} here: "
+            "its labels do not mean the same. Train it anew, or use the release that it came from"
+        )
 
 
 def load_changes(folder: Path) -> tuple[StanceModel, Any]:

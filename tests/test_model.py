@@ -128,6 +128,17 @@ def test_starting_from_a_trained_classifier(
         create(ModelSection(encoder=str(tmp_path / "e"), init="shipped"), codebook)
 
 
+def test_a_model_of_another_codebook_is_refused(small: tuple[Any, Any], tmp_path: Path) -> None:
+    model, tokenizer = small
+    save(model, tokenizer, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"codebook_version": 1}))
+    with pytest.raises(ModelError, match=r"trained by version 1 of the codebook, which is at version 2 here.*Train it anew"):
+        load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config | {"codebook_version": 0}))
+    load(tmp_path)
+
+
 def test_adapting_freezes_the_embeddings(tiny_encoder: Path) -> None:
     model, _ = create(ModelSection(encoder=str(tiny_encoder)), default_codebook())
     adapt(model.encoder, 2)
@@ -199,3 +210,27 @@ def test_train_py_with_updates_and_soft_labels(
     changed, _ = load(run / "changes")
     for a, b in zip(logits(whole, words, "war"), logits(changed, words, "war"), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_what_ships_labels_right_after_installation(tmp_path: Path, parley: Callable[..., tuple[int, str, str]]) -> None:
+    from pipeline.attribution.tagger import SHIPPED as TAGGER
+    from pipeline.runfolder import SHIPPED, identity
+
+    files = [p for folder in (SHIPPED, TAGGER) for p in folder.iterdir()]
+    assert {p.suffix for p in files} == {".json", ".safetensors"}
+    assert sum(p.stat().st_size for p in files) <= 30_000_000
+    config = json.loads((SHIPPED / "config.json").read_text())
+    assert config["encoder_name"] == "embedded" and "_name_or_path" not in config["encoder"]
+    assert config["codebook_version"] == default_codebook().version
+    rows = [
+        {"id": "1", "text": "that any attack would be answered with overwhelming force", "cue_text": "warned"},
+        {"id": "2", "text": "“We are ready to make concessions and to sit down with them tomorrow,”", "cue_text": "said"},
+        {"id": "3", "text": "that the talks had failed and that no deal was in sight", "cue_text": "said"},
+    ]
+    given, made = tmp_path / "given.jsonl", tmp_path / "made.jsonl"
+    given.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    status, _, err = parley("label", "--statements", given, "--output", made)
+    assert status == 0, err
+    found = [json.loads(line) for line in made.read_text(encoding="utf-8").splitlines()]
+    assert [found[0]["stance"], found[1]["stance"], found[2]["outlook"]] == ["escalatory", "conciliatory", "pessimistic"]
+    assert {row["model"] for row in found} == {identity(Path("shipped"))}
