@@ -67,7 +67,8 @@ def _words(section: ModelSection) -> Callable[[Sequence[Statement]], list[str]]:
 
 def _embedder(section: ModelSection, codebook: Codebook, seed: int) -> Callable[[Sequence[Statement]], object]:
     set_seed(seed)
-    model, tokenizer = create(section, codebook)
+    plain = section.model_copy(update={"init": "encoder", "rank": None})  # as it was published
+    model, tokenizer = create(plain, codebook)
     model.eval()
 
     def embed(statements: Sequence[Statement]) -> object:
