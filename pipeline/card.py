@@ -34,11 +34,6 @@ def write_card(folder: Path, config: RunConfig, metrics: Mapping[str, Any]) -> P
     return folder / "README.md"
 
 
-def _parted(scores: Mapping[str, Any]) -> dict[str, bool]:
-    """Whether any statement has a type, and a kind of speaker: those of a user's own table may have neither."""
-    return {field: any(by["model"]["by"][field] for by in scores.values()) for field in ("type", "kind")}
-
-
 def _classes(scores: Mapping[str, Any]) -> dict[str, list[str]]:
     some = next(iter(scores.values()))["model"]["tasks"]
     return {task: list(found["classes"]) for task, found in some.items()}

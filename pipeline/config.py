@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import UnionType
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
@@ -12,6 +11,13 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.files import read_yaml
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
+SOFT = "soft"  # the name under which training.set_weights speaks of statements with a teacher's labels
+TAKEN = {  # what a task cannot be called: fields of a statement and of predictions, and what a module of torch has already
+    "id", "text", "article", "content", "cue", "source", "cue_text", "source_text", "speaker", "kind", "role", "side", "type",
+    "context", "paragraph", "model", "set", "split", "negotiation", "hard", "pair", "keys", "values", "items", "pop", "clear",
+    "update", "train", "eval", "training", "forward", "float", "double", "half", "to", "cpu", "apply", "buffers", "children",
+    "modules", "parameters", "compile", "share_memory", "register_buffer", "register_module",
+}  # fmt: skip
 StatementField = Literal["speaker", "role", "side", "kind", "source_text", "cue_text", "context", "type"]
 
 
@@ -34,6 +40,7 @@ class TableSection(Section):
     train: str
     development: str | Rate = Field(default=0.15, description="a file, or a share of the training table")
     test: str | Rate | None = Field(default=None, description="a file, or a share of the training table")
+    split_seed: int = Field(default=13, ge=0, description="of the draw of shares; the same for every seed")
     name: str = Field(default="table", description="of the set, in scores and cards")
     text: str = Field(default="text", description="the column with the statement")
     id: str | None = Field(default=None, description="the column with ids; none: the rows are numbered")
@@ -45,9 +52,17 @@ class TableSection(Section):
     @field_validator("tasks")
     @classmethod
     def _some_task(cls, tasks: dict[str, TableTask]) -> dict[str, TableTask]:
-        if not tasks or set(tasks) & {"text", "id", "model"}:
-            raise ValueError("tasks needs one task or more, none of them named text, id or model")
+        taken = sorted(set(tasks) & TAKEN)
+        if not tasks or taken:
+            raise ValueError(f"tasks needs one task or more, and these names are taken: {', '.join(taken or sorted(TAKEN))}")
         return tasks
+
+    @field_validator("name")
+    @classmethod
+    def _a_name_of_its_own(cls, name: str) -> str:
+        if name in ("development", SOFT):
+            raise ValueError(f"the name {name!r} is taken")
+        return name
 
     def files(self) -> dict[str, str]:
         """The files of the parts that have one."""
@@ -221,8 +236,13 @@ class RunConfig(Section):
             raise ValueError(f"seeds={self.seeds} names a seed twice")
         if self.cv.folds and self.data.soft:
             raise ValueError("cv.folds with data.soft: the teacher has seen every fold, so the scores would flatter")
-        if self.task == "attribution" and (self.seeds or self.cv.folds):
-            raise ValueError("seeds and cv.folds are for task=classification; give a tagger one seed at a time")
+        if self.cv.folds and self.model.init == "shipped":
+            raise ValueError("cv.folds with model.init=shipped: what ships has seen every fold; take configs/scratch.yaml")
+        if self.task == "attribution" and (self.seeds or self.cv.folds or self.tune):
+            raise ValueError("seeds, cv.folds and tune are for task=classification; give a tagger one seed at a time")
+        unknown = sorted(set(self.training.set_weights) - {*self.data.sets, SOFT})
+        if unknown:
+            raise ValueError(f"training.set_weights names {unknown}, which data.sets does not: {[*self.data.sets, SOFT]}")
         return self
 
     @model_validator(mode="after")
@@ -324,12 +344,22 @@ def _explain_one(problem: Mapping[str, Any]) -> str:
 
 
 def _keys_of(location: Sequence[Any]) -> list[str]:
+    """The keys of the section at a place; where a mapping or a choice of types lies on the way, of the section inside it."""
     model: type[BaseModel] = RunConfig
     for part in location:
-        annotation = model.model_fields[str(part)].annotation
-        choices = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-        model = next(c for c in choices if isinstance(c, type) and issubclass(c, BaseModel))
+        field = model.model_fields.get(str(part))
+        if field is None:  # a user's own key of a mapping, or the name of a choice
+            continue
+        found = next((c for c in _parts(field.annotation) if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        if found is None:
+            return []
+        model = found
     return list(model.model_fields)
+
+
+def _parts(annotation: Any) -> list[Any]:
+    inner = get_args(annotation)
+    return [annotation, *(part for choice in inner for part in _parts(choice))] if inner else [annotation]
 
 
 def _check_paths(path: Path, config: RunConfig) -> None:
@@ -348,8 +378,6 @@ def _check_paths(path: Path, config: RunConfig) -> None:
     for part, table in (config.data.table.files() if config.data.table else {}).items():
         if not Path(table).is_file():
             raise ConfigError(f"{path}: data.table.{part}: the file {table!r} does not exist")
-    if config.data.soft is not None and not Path(config.data.soft).is_file():
-        raise ConfigError(f"{path}: data.soft: the file {config.data.soft!r} does not exist; `parley label` writes one")
     for section, encoder in (("model", config.model.encoder), ("tagger", config.tagger.encoder)):
         if encoder.startswith((".", "/", "~")) and not Path(encoder).expanduser().is_dir():
             raise ConfigError(f"{path}: {section}.encoder: the folder {encoder!r} does not exist")

@@ -84,7 +84,13 @@ class LowRank(nn.Module):
 def adapt(encoder: Any, rank: int) -> None:
     """Freeze an encoder but for its biases and norms, and give each of its layers' matrices an update of `rank`
     (LoRA, Hu et al. 2022).
+
+    Raises:
+        ModelError: the encoder is not built like BERT.
     """
+    if not hasattr(encoder, "encoder") or not hasattr(encoder, "embeddings"):
+        kind = type(encoder).__name__
+        raise ModelError(f"low-rank updates need an encoder built like BERT, which {kind} is not: leave out rank")
     for parameter in encoder.parameters():
         parameter.requires_grad = parameter.dim() == 1
     encoder.embeddings.requires_grad_(False)
@@ -95,7 +101,7 @@ def adapt(encoder: Any, rank: int) -> None:
 
 def merge(encoder: Any) -> None:
     """Add the updates to their matrices for good, which makes the encoder as fast as a plain one."""
-    for module in encoder.encoder.modules():
+    for module in encoder.modules():
         if parametrize.is_parametrized(module):
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
 

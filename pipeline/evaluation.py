@@ -12,7 +12,7 @@ import torch
 
 from pipeline import __version__
 from pipeline.baselines import Predict, fit_baselines
-from pipeline.codebook import Codebook, Task
+from pipeline.codebook import Codebook, Task, default_codebook
 from pipeline.config import RunConfig
 from pipeline.corpus import LabelledSet
 from pipeline.details import details
@@ -166,8 +166,12 @@ def evaluate_run(labeller: Labeller, labelled: LabelledSet, split: str, output: 
     """Score a model and the extraction on one split; write metrics.json and predictions.jsonl; give a table's lines.
 
     Raises:
-        ConfigError: the output folder cannot be made.
+        ConfigError: the output folder cannot be made, or the model answers other tasks than the codebook's.
     """
+    known = {name: task.classes for name, task in default_codebook().tasks.items()}
+    if {task.name: task.classes for task in labeller.tasks} != known:
+        asked = ", ".join(task.name for task in labeller.tasks)
+        raise ConfigError(f"{labeller.name} answers {asked}, not the codebook's {', '.join(known)}: it was trained on a table")
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

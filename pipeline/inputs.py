@@ -13,9 +13,9 @@ def encode(
 ) -> dict[str, list[list[int]]]:
     """Statements → token ids: the one tokenization path of training and inference.
 
-    The configured fields are the first segment, at most half of the tokens, the statement's text the second. A statement that
-    is too long loses its middle, for what is decided is said at its start or at its end as often. Markup that looks like the
-    tokenizer's own special tokens stays text.
+    The configured fields are the first segment, the statement's text the second; where both are long each has half of the
+    room. A statement that is too long loses its middle, for what is decided is said at its start or at its end as often. Markup
+    that looks like the tokenizer's own special tokens stays text.
     """
     room = max_length - tokenizer.num_special_tokens_to_add(pair=True)
     before = [_readable(" | ".join(filter(None, (getattr(s, f) for f in fields)))) for s in statements]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.codebook import Codebook, default_codebook
-from pipeline.config import RunConfig
+from pipeline.config import SOFT, RunConfig
 from pipeline.corpus import guard_against_leaks, overlap, read_sets, sample
 from pipeline.errors import ConfigError
 from pipeline.files import sha256_file
@@ -31,7 +31,7 @@ class Material:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """The content hash of each set."""
+        """The content hash of each set, and of the soft labels."""
         return {name: str(values["fingerprint"]) for name, values in self.sets.items()}
 
 
@@ -59,20 +59,23 @@ def _from_sets(config: RunConfig) -> Material:
     if config.data.soft:
         own = [s for s in sets if s.name in config.data.sets]
         soft = read_soft(Path(config.data.soft), list(codebook.tasks.values()), own, train)
+    known: dict[str, dict[str, Any]] = {s.name: {"fingerprint": s.fingerprint, "missing": list(s.missing)} for s in sets}
+    if config.data.soft:
+        known[SOFT] = {"fingerprint": sha256_file(Path(config.data.soft)), "missing": []}
     return Material(
         codebook,
         train,
         soft,
-        [e for e in development if e.set in config.data.choose] or development,
+        development if config.cv.folds else [e for e in development if e.set in config.data.choose] or development,
         held_out,
-        {s.name: {"fingerprint": s.fingerprint, "missing": list(s.missing)} for s in sets},
+        known,
         [f"{s.lacking} (looked for under {config.data.articles})" for s in sets if s.missing],
     )
 
 
 def _from_table(config: RunConfig) -> Material:
     assert config.data.table is not None
-    codebook, examples = read_tables(config.data.table, config.seed)
+    codebook, examples = read_tables(config.data.table)
     train = sample([e for e in examples if e.split == "train"], config.data.fraction, config.seed)
     development, test = ([e for e in examples if e.split == part] for part in ("development", "test"))
     name, files = config.data.table.name, config.data.table.files()
@@ -87,7 +90,7 @@ def _fold(found: Material, config: RunConfig) -> Material:
     """One fold as development part, the others as training part; the test parts are left alone."""
     pool = [*found.train, *found.development]
     place = folds(pool, config.cv.folds or 2, config.seed)
-    scored = [e for e, k in zip(pool, place, strict=True) if k + 1 == (config.cv.fold or 1)]
+    scored = [replace(e, split="development") for e, k in zip(pool, place, strict=True) if k + 1 == (config.cv.fold or 1)]
     train = [e for e, k in zip(pool, place, strict=True) if k + 1 != (config.cv.fold or 1)]
     return Material(found.codebook, train, [], scored, {}, found.sets, found.notes)
 
@@ -103,7 +106,8 @@ def folds(examples: Sequence[Example], count: int, seed: int) -> list[int]:
     groups = [e.negotiation for e in examples]
     if len(set(groups)) < count:
         raise ConfigError(f"cv.folds={count}: there are only {len(set(groups))} negotiations, and each stands in one fold")
-    cells = ["+".join(e.labels.values()) for e in examples]
+    first = next(iter(examples[0].labels))  # one task: the cells of several can be rarer than the folds
+    cells = [e.labels[first] for e in examples]
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     place = np.zeros(len(examples), dtype=np.int64)
     for k, (_, scored) in enumerate(splitter.split(np.zeros(len(examples)), cells, groups)):

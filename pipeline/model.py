@@ -124,7 +124,7 @@ def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]
     model = StanceModel(config)
     model.encoder.load_state_dict(encoder.state_dict())
     if section.init == "shipped":
-        _start_from(model, load_changes(SHIPPED)[0], section.encoder)
+        _start_from(model, load(SHIPPED)[0], section.encoder)
     if section.rank:
         adapt(model.encoder, section.rank)
     return model, tokenizer

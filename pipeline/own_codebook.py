@@ -20,7 +20,7 @@ from pipeline.tables import read_rows
 Rows = list[tuple[str, dict[str, Any]]]
 
 
-def read_tables(section: TableSection, seed: int) -> tuple[Codebook, list[Example]]:
+def read_tables(section: TableSection) -> tuple[Codebook, list[Example]]:
     """The examples of every part, and the codebook that their labels make up.
 
     Rows of one group, and without a column of groups rows of one text, stay in one part when a share is split off.
@@ -35,7 +35,11 @@ def read_tables(section: TableSection, seed: int) -> tuple[Codebook, list[Exampl
     codebook = Codebook(0, tasks, (), (), "")
     examples = {part: [_example(section, tasks, part, where, row) for where, row in found] for part, found in rows.items()}
     for part, share in section.shares().items():
-        examples["train"], examples[part] = _split_off(examples["train"], share, f"{seed}-{part}", part, len(rows["train"]))
+        wanted, seed = share * len(rows["train"]), f"{section.split_seed}-{part}"
+        examples["train"], examples[part] = _split_off(examples["train"], wanted, seed)
+        examples[part] = [replace(e, split=part) for e in examples[part]]
+        if not examples["train"] or not examples[part]:
+            raise DataError(f"data.table.{part}={share}: one group (or one text) has so many rows that a part is left empty")
     return codebook, [e for found in examples.values() for e in found]
 
 
@@ -43,7 +47,7 @@ def _read(section: TableSection, path: str) -> Rows:
     rows = list(read_rows(Path(path), section.names))
     if not rows:
         raise DataError(f"data.table: {path} has no row")
-    known = list(rows[0][1])
+    known = list(dict.fromkeys(column for _, row in rows for column in row))
     for column in section.columns():
         if column not in known:
             shown = ", ".join(map(repr, known[:20]))
@@ -56,7 +60,7 @@ def _read(section: TableSection, path: str) -> Rows:
 
 def _task(name: str, task: TableTask, train: Rows) -> Task:
     """The task with its classes: those that are given, or those that the training table has, in the order of the alphabet."""
-    found = Counter(str(row[task.column]).strip() for _, row in train if row[task.column] not in (None, ""))
+    found = Counter(_word(row.get(task.column)) for _, row in train if _word(row.get(task.column)))
     classes = list(task.classes.values()) if isinstance(task.classes, Mapping) else list(task.classes or sorted(found))
     if len(set(classes)) < 2:
         raise CodebookError(
@@ -68,21 +72,22 @@ def _task(name: str, task: TableTask, train: Rows) -> Task:
 
 def _example(section: TableSection, tasks: Mapping[str, Task], part: str, where: str, row: Mapping[str, Any]) -> Example:
     number = where.rpartition(":")[2].removeprefix("row ")
-    identity = str(row[section.id]) if section.id else f"{part}-{number}"
-    given = {"id": identity, "text": _words(row[section.text])}
-    given.update({name: _words(row[column]) for name, column in section.fields.items()})
+    identity = _word(row.get(section.id)) if section.id else f"{part}-{number}"
+    given: dict[str, str | None] = {"id": identity, "text": _word(row.get(section.text))}
+    given.update({name: _word(row.get(column)) or None for name, column in section.fields.items()})
     statement = from_dict(given, where)
     labels = {name: _label(tasks[name], section.tasks[name], where, row) for name in tasks}
-    group = str(row[section.group]) if section.group else " ".join(statement.text.casefold().split())
+    group = _word(row.get(section.group)) if section.group else " ".join(statement.text.casefold().split())
     return Example(statement, labels, False, group, group, part, section.name, {})
 
 
-def _words(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _word(value: Any) -> str:
+    """A cell's words; none where it is empty, missing or not a number."""
+    return "" if value is None or value != value else str(value).strip()
 
 
 def _label(task: Task, given: TableTask, where: str, row: Mapping[str, Any]) -> str:
-    value = "" if row[given.column] is None else str(row[given.column]).strip()
+    value = _word(row.get(given.column))
     if not value:
         raise DataError(f"{where}: no label in column {given.column!r} (task {task.name!r})")
     if isinstance(given.classes, Mapping):
@@ -96,16 +101,13 @@ def _label(task: Task, given: TableTask, where: str, row: Mapping[str, Any]) -> 
         raise CodebookError(f"{where}: column {given.column!r}: {error}") from error
 
 
-def _split_off(
-    examples: Sequence[Example], share: float, seed: str, part: str, rows: int
-) -> tuple[list[Example], list[Example]]:
-    """What stays, and whole groups drawn at random until they are `share` of all `rows`."""
+def _split_off(examples: Sequence[Example], wanted: float, seed: str) -> tuple[list[Example], list[Example]]:
+    """What stays, and whole groups drawn at random until they are `wanted` examples."""
     groups = sorted({e.article for e in examples})
     random.Random(seed).shuffle(groups)
     sizes, taken, count = Counter(e.article for e in examples), set[str](), 0
     for group in groups:
-        if count < share * rows:
+        if count < wanted:
             taken.add(group)
             count += sizes[group]
-    moved = [replace(e, split=part) for e in examples if e.article in taken]
-    return [e for e in examples if e.article not in taken], moved
+    return [e for e in examples if e.article not in taken], [e for e in examples if e.article in taken]

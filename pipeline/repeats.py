@@ -16,6 +16,7 @@ from pipeline.articles import json_lines
 from pipeline.config import RunConfig
 from pipeline.files import read_json, read_yaml, write_json
 from pipeline.job import train_classifier, train_tagger
+from pipeline.material import gather
 from pipeline.metrics import confusion, macro_f1
 from pipeline.optimise import Reporter
 from pipeline.runfolder import MANIFEST
@@ -34,9 +35,10 @@ def train(config: RunConfig, say: Reporter) -> Path:
     runs = single_runs(config)
     if runs == [config]:
         return train_classifier(config, say)
+    sets = gather(runs[0]).sets
     for number, single in enumerate(runs, 1):
         say(f"run {number} of {len(runs)}: {single.folder}")
-        if _done(single):
+        if _done(single, sets):
             say("complete already")
         else:
             train_classifier(single, say)
@@ -68,9 +70,11 @@ def single_runs(config: RunConfig) -> list[RunConfig]:
     return runs
 
 
-def _done(config: RunConfig) -> bool:
-    """Whether this very run lies there, sealed."""
+def _done(config: RunConfig, sets: Mapping[str, Any]) -> bool:
+    """Whether this very run lies there, sealed, on these very sets."""
     if not (config.folder / MANIFEST).is_file():
+        return False
+    if read_json(config.folder / "metrics.json")["sets"] != sets:
         return False
     return bool({**read_yaml(config.folder / "config.yaml"), "resume": config.resume} == config.model_dump())
 

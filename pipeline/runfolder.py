@@ -4,6 +4,7 @@ runs/NAME/ holds model/, config.yaml, metrics.json, predictions.jsonl, README.md
 presence means that the run is complete.
 """
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,6 +51,7 @@ def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(folder / CHANGES, ignore_errors=True)
         write_json(started, settings)
         write_text(folder / "config.yaml", config.to_yaml())
     except OSError as error:
@@ -62,7 +64,7 @@ def folder_settings(config: RunConfig, fingerprints: Mapping[str, str]) -> dict[
     flat: dict[str, Any] = {f"data {name}": value for name, value in fingerprints.items()}
     for key, value in config.model_dump(exclude={"resume", "evaluation"}).items():
         flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
+    return dict(json.loads(json.dumps(flat)))  # as it will be read again: keys are strings
 
 
 def model_folder(folder: Path) -> Path:

@@ -40,7 +40,12 @@ def _delimited(path: Path, delimiter: str, names: Sequence[str] | None) -> Itera
     else:
         reader = csv.DictReader(text, names, delimiter=delimiter)
     for raw in reader:
-        yield f"{path}:{reader.line_num}", {k: unescape(v) for k, v in raw.items() if k is not None}
+        if None in raw or None in raw.values():
+            raise DataError(
+                f"{path}:{reader.line_num}: {'more' if None in raw else 'fewer'} cells than the {len(reader.fieldnames or ())} "
+                "columns; is a comma or a quotation mark in a cell not quoted?"
+            )
+        yield f"{path}:{reader.line_num}", {k: unescape(v) for k, v in raw.items()}
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

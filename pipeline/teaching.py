@@ -52,6 +52,8 @@ def _probabilities(row: Mapping[str, Any], task: Task, where: str) -> tuple[floa
     given = row.get(f"{task.name}_probabilities")
     if not isinstance(given, Mapping) or set(given) != set(task.classes):
         raise DataError(f"{where}: {task.name}_probabilities has not one number for each of {', '.join(task.classes)}")
+    if not all(isinstance(given[c], int | float) for c in task.classes):
+        raise DataError(f"{where}: {task.name}_probabilities {dict(given)} are not all numbers")
     values = tuple(float(given[c]) for c in task.classes)
     if not all(0 <= v <= 1 for v in values) or abs(sum(values) - 1) > 0.01:
         raise DataError(f"{where}: {task.name}_probabilities {dict(given)} do not sum to 1")

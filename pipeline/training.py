@@ -17,7 +17,7 @@ from transformers import DataCollatorWithPadding, Trainer, set_seed
 
 from pipeline.calibration import fit_temperature
 from pipeline.codebook import Codebook, Task
-from pipeline.config import RunConfig
+from pipeline.config import SOFT, RunConfig
 from pipeline.errors import DataError
 from pipeline.inputs import encode
 from pipeline.metrics import Indices, TaskF1, Values
@@ -26,8 +26,6 @@ from pipeline.optimise import Job, Reporter, finite, optimise
 from pipeline.records import Statement
 from pipeline.standoff import Example
 from pipeline.teaching import Soft
-
-SOFT = "soft"  # the name under which training.set_weights speaks of statements with a teacher's labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,9 @@ def _loss(tasks: Sequence[Task], names: Sequence[str], smoothing: float, gamma: 
             aim = labels[:, starts[i] : starts[i] + sizes[i]]
             wanted = aim * (1 - smoothing) + smoothing / sizes[i]
             logs = torch.log_softmax(z, -1)
-            each = -(wanted * logs).sum(-1) * (1 - (aim * logs.exp()).sum(-1)) ** gamma
+            each = -(wanted * logs).sum(-1)
+            if gamma:  # a power of 0 has no gradient
+                each = each * (1 - (aim * logs.exp()).sum(-1)).clamp(min=1e-6) ** gamma
             weights = labels[:, sum(sizes) + i]
             parts.append((each * weights).sum() / weights.sum().clamp(min=1e-6))
         total = torch.stack(parts).sum()

@@ -4,6 +4,7 @@ The ranges stand under `tune` in the configuration. Trials lie in runs/NAME/, se
 a stopped search goes on; runs/NAME/best.yaml is the configuration of the best trial.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
@@ -42,15 +43,20 @@ def tune(path: Path, trials: int, say: Reporter) -> Path:
     study = optuna.create_study(
         study_name=base.name,
         storage=JournalStorage(JournalFileBackend(str(base.folder / JOURNAL))),
-        sampler=optuna.samplers.TPESampler(seed=base.seed),
         direction="maximize",
         load_if_exists=True,
     )
 
+    same = {**base.model_dump(mode="json"), "resume": False}
+    if study.user_attrs.get("configuration", same) != same:
+        raise ConfigError(f"{base.folder} holds trials of another configuration: give this one another name, or remove it")
+    study.set_user_attr("configuration", same)
+    study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials))  # what was proposed is not proposed again
+
     def objective(trial: Any) -> float:
         chosen = {key: _suggest(trial, key, wanted) for key, wanted in base.tune.items()}
         own = [f"name=trial-{trial.number:03d}", f"runs={base.folder}", *ALONE]
-        config = load_config(path, [*(f"{key}={value}" for key, value in chosen.items()), *own])
+        config = load_config(path, [*_overrides(chosen), *own])
         train(config, lambda _: None)
         value = score(config)
         say(f"trial {trial.number}: {value:.3f} with {_shown(chosen)}")
@@ -59,21 +65,20 @@ def tune(path: Path, trials: int, say: Reporter) -> Path:
     done = len([t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE])
     study.optimize(objective, n_trials=max(0, trials - done), catch=())
     say(f"best: trial {study.best_trial.number}, {study.best_value:.3f} with {_shown(study.best_params)}")
-    best = load_config(path, [f"{key}={value}" for key, value in study.best_params.items()])
+    best = load_config(path, _overrides(study.best_params))
     write_text(base.folder / BEST, best.model_copy(update={"tune": {}}).to_yaml())
     return base.folder / BEST
 
 
 def score(config: RunConfig) -> float:
     """Mean macro-F1 over the tasks, the development parts that decide and the runs of a configuration."""
-    values = [
-        value
-        for single in single_runs(config)
-        for name, tasks in part_scores(single.folder).items()
-        if not config.data.choose or name.rpartition(" ")[0] in config.data.choose
-        for value in tasks.values()
-    ]
-    return mean(values)
+    parts = [part for single in single_runs(config) for part in part_scores(single.folder).items()]
+    chosen = [tasks for name, tasks in parts if name.rpartition(" ")[0] in config.data.choose]
+    return mean(value for tasks in chosen or [tasks for _, tasks in parts] for value in tasks.values())
+
+
+def _overrides(chosen: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={json.dumps(value)}" for key, value in chosen.items()]
 
 
 def _suggest(trial: Any, key: str, wanted: Range | list[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -48,21 +49,21 @@ def test_every_format_gives_the_same_examples(tmp_path: Path, ending: str) -> No
         frame.to_parquet(path)
     else:
         frame.to_csv(path, index=False, sep="\t" if ending == "tsv" else ",")
-    codebook, examples = read_tables(section(path), 13)
+    codebook, examples = read_tables(section(path))
     assert codebook.tasks["mood"].classes == ("alarmed", "calm")
     assert {(e.statement.text, e.labels["mood"]) for e in examples} == {(r["said"], r["mood"]) for r in table()}
     assert len({e.statement.id for e in examples}) == 24
 
 
 def test_groups_and_equal_texts_stay_in_one_part(file: Path) -> None:
-    _, examples = read_tables(section(file, group="place", development=0.3, test=0.2), 13)
+    _, examples = read_tables(section(file, group="place", development=0.3, test=0.2))
     parts = {name: {e.negotiation for e in examples if e.split == name} for name in ("train", "development", "test")}
     assert all(parts.values())
     assert not parts["train"] & parts["development"] and not parts["train"] & parts["test"]
     assert not parts["development"] & parts["test"]
     doubled = file.with_name("doubled.csv")
     pd.DataFrame([{**r, "said": str(r["said"])[:-2]} for r in table()]).to_csv(doubled, index=False)
-    _, examples = read_tables(section(doubled, development=0.3), 13)
+    _, examples = read_tables(section(doubled, development=0.3))
     seen = {part: {e.statement.text for e in examples if e.split == part} for part in ("train", "development")}
     assert not seen["train"] & seen["development"]
 
@@ -71,7 +72,7 @@ def test_a_table_without_a_header_and_values_that_stand_for_classes(tmp_path: Pa
     path = tmp_path / "bare.tsv"
     path.write_bytes("".join(f'he said "{t} {n}\t{int(m == "calm")}\r\n' for n in range(4) for t, m in MOODS).encode())
     tasks = {"mood": {"column": "label", "classes": {0: "alarmed", 1: "calm"}}}
-    codebook, examples = read_tables(section(path, names=["said", "label"], tasks=tasks), 13)
+    codebook, examples = read_tables(section(path, names=["said", "label"], tasks=tasks))
     assert codebook.tasks["mood"].classes == ("alarmed", "calm")
     assert examples[0].statement.text.startswith('he said "')
     assert {e.labels["mood"] for e in examples if "ferry" in e.statement.text} == {"calm"}
@@ -89,6 +90,7 @@ def test_a_table_without_a_header_and_values_that_stand_for_classes(tmp_path: Pa
         ({}, {"tasks": {"mood": {"column": "mood", "classes": {"calm": "calm", "x": "y"}}}}, CodebookError,
          r"mine\.csv:3: 'alarmed' in column 'mood' is not one of calm, x"),
         ({"said": ""}, {}, DataError, r"mine\.csv:2: no 'text'"),
+        ({"place": "here"}, {"group": "place"}, DataError, r"development=0\.15: one group .* a part is left empty"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(
@@ -97,17 +99,32 @@ def test_what_is_wrong_is_said(
     path = tmp_path / "mine.csv"
     pd.DataFrame(table(**changes)).to_csv(path, index=False)
     with pytest.raises(error, match=message):
-        read_tables(section(path, **values), 13)
+        read_tables(section(path, **values))
+
+
+@pytest.mark.parametrize(("line", "word"), [("one, two, three,calm,here", "more"), ("only text", "fewer")])
+def test_a_row_with_other_cells_than_columns_is_named(tmp_path: Path, file: Path, line: str, word: str) -> None:
+    file.write_text(file.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"mine\.csv:26: {word} cells than the 3 columns"):
+        read_tables(section(file))
+
+
+@pytest.mark.parametrize("task", ["type", "speaker", "values", "split"])
+def test_names_that_would_break_the_output_are_refused(file: Path, task: str) -> None:
+    with pytest.raises(ValueError, match=f"these names are taken: {task}"):
+        section(file, tasks={task: {"column": "mood"}})
 
 
 def test_a_row_without_a_label_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     pd.DataFrame([*table(), {"said": "no mood", "mood": ""}]).to_csv(path, index=False)
     with pytest.raises(DataError, match=r"mine\.csv:26: no label in column 'mood'"):
-        read_tables(section(path), 13)
+        read_tables(section(path))
 
 
-def test_train_py_learns_a_users_own_task(tmp_path: Path, file: Path, tiny_encoder: Path) -> None:
+def test_train_py_learns_a_users_own_task(
+    tmp_path: Path, file: Path, tiny_encoder: Path, parley: Callable[..., tuple[int, str, str]]
+) -> None:
     config = tmp_path / "moods.yaml"
     settings = {
         "name": "moods",
@@ -121,6 +138,8 @@ def test_train_py_learns_a_users_own_task(tmp_path: Path, file: Path, tiny_encod
     config.write_text(json.dumps(settings), encoding="utf-8")
     done = subprocess.run(train_command(config), capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, done.stderr
+    again = subprocess.run(train_command(config, "resume=true"), capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert again.returncode == 0, again.stderr
     run = tmp_path / "runs" / "moods"
     metrics = json.loads((run / "metrics.json").read_text())
     assert set(metrics["scores"]["table"]["model"]["tasks"]) == {"mood"}
@@ -128,6 +147,8 @@ def test_train_py_learns_a_users_own_task(tmp_path: Path, file: Path, tiny_encod
     labelled = Labeller.from_pretrained(run).label_statements([Statement("s", "the harbour burns")])
     assert labelled[0]["mood"] in ("alarmed", "calm")
     assert set(labelled.to_pandas().columns) >= {"mood", "mood_alarmed", "mood_calm"}
+    status, _, err = parley("evaluate", "--model", run, "--set", "dispatches", "--output", tmp_path / "scores")
+    assert status == 2 and "answers mood, not the codebook's stance, outlook" in err
 
 
 def test_a_table_is_a_whole_corpus_by_itself(tmp_path: Path, file: Path) -> None:

@@ -88,6 +88,9 @@ def test_seeds_are_run_summed_up_and_not_run_twice(config: Callable[..., RunConf
         (["cv.folds=3", "cv.fold=4"], r"cv\.fold=4 is not one of cv\.folds=3"),
         (["cv.folds=3", f"data.soft={ROOT / 'README.md'}"], "the teacher has seen every fold"),
         (["tune={training.epochs: {low: 3, high: 2}}"], "the range 3 to 2 is empty"),
+        (["tune={training.epochs: {lo: 3, high: 2}}"], r"unknown key 'tune.training.epochs.*lo'"),
+        (["cv.folds=3", "model.init=shipped"], r"what ships has seen every fold; take configs/scratch\.yaml"),
+        (["training.set_weights={tyni: 2}"], r"training\.set_weights names \['tyni'\]"),
     ],
 )
 def test_contradictions_are_refused(config: Callable[..., RunConfig], overrides: list[str], message: str) -> None:
@@ -112,6 +115,8 @@ def test_tuning_goes_on_where_it_stopped_and_never_scores_test(
     assert [line.split(":")[0] for line in said] == ["trial 0", "best", "trial 1", "best"]
     run = best.parent / "trial-000"
     assert set(read_json(run / "metrics.json")["scores"]) == {"development"}
+    first, second = (load_config(best.parent / f"trial-00{n}" / "config.yaml").training.learning_rate for n in (0, 1))
+    assert first != second
     chosen = load_config(best)
     assert chosen.name == "tiny" and not chosen.tune
     assert 1e-4 <= chosen.training.learning_rate <= 1e-2

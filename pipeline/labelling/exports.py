@@ -22,10 +22,11 @@ def sheets_of_set(labelled: LabelledSet) -> Iterator[Sheet]:
     """
     if labelled.missing:
         raise ConfigError(f"{labelled.lacking}; name their folder with --articles")
+    everyone = dict.fromkeys(name for e in labelled.examples for name in e.passes)
     for described in labelled.manifest:
         article = labelled.articles[described["id"]]
         inside = [e for e in labelled.examples if e.article == article.id]
-        for reader in dict.fromkeys(name for e in inside for name in e.passes):
+        for reader in dict.fromkeys(name for e in inside for name in e.passes) or everyone:  # who found nothing, read it too
             marks = [Mark(e.statement, labels) for e in inside if (labels := e.passes.get(reader))]
             yield to_sheet(article, described, reader, marks)
         final = [Mark(e.statement, e.labels, e.hard, e.note, e.pair) for e in inside]
