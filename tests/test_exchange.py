@@ -42,9 +42,9 @@ def exported(name: str, labels: Path, tool: Tool, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-@pytest.mark.parametrize("name", ["dispatches", "contrast", "gold", "news", "archive", "archive2"])
+@pytest.mark.parametrize("name", ["dispatches", "contrast", "gold", "news", "archive"])
 def test_a_set_comes_back_as_it_went(name: str, tool: Tool, tmp_path: Path) -> None:
-    if name in ("gold", "news", "archive", "archive2") and not SHARED.is_dir():
+    if name in ("gold", "news", "archive") and not SHARED.is_dir():
         pytest.skip("the articles of this set are not here (../shared)")
     path = exported(name, ROOT / "labels", tool, tmp_path)
     made = import_labels([path], tool, tmp_path / "back", CODEBOOK)
