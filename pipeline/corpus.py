@@ -229,12 +229,16 @@ def guard_against_leaks(train: Sequence[Example], scored: Iterable[Example]) -> 
 
 def overlap(train: Sequence[Example], scored: Sequence[Example]) -> int:
     """How many scored statements have the words of a training statement."""
-    known = {" ".join(e.statement.text.casefold().split()) for e in train}
-    return sum(" ".join(e.statement.text.casefold().split()) in known for e in scored)
+    known = {_words(e) for e in train}
+    return sum(_words(e) in known for e in scored)
+
+
+def _words(example: Example) -> str:
+    return " ".join(example.statement.text.casefold().split())
 
 
 def _identities(example: Example) -> list[tuple[str, str]]:
-    words = " ".join(example.statement.text.casefold().split())
+    words = _words(example)
     known = [("negotiation", example.negotiation), ("article", example.article)]
     return known if words.count(" ") < 4 else [*known, ("text", words)]
 

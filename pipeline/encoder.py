@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import AutoModel, AutoTokenizer
@@ -104,6 +105,27 @@ def merge(encoder: Any) -> None:
     for module in encoder.modules():
         if parametrize.is_parametrized(module):
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+
+
+def save_changes(model: Any, folder: Path) -> None:
+    """Write the model's configuration and only what training changed: what is needed beside the encoder that it names."""
+    model.config.save_pretrained(folder)
+    changed = {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    save_file(changed, folder / WEIGHTS)
+
+
+def read_changes(model: Any, folder: Path) -> None:
+    """Fill an adapted model with what `save_changes` wrote, and add the updates in for good.
+
+    Raises:
+        ModelError: the changes do not fit the encoder.
+    """
+    changed = load_file(folder / WEIGHTS)
+    wanted = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
+    if wanted != {name: value.shape for name, value in changed.items()}:
+        raise ModelError(f"{folder}: {WEIGHTS} does not fit the encoder that config.json names")
+    model.load_state_dict(changed, strict=False)
+    merge(model.encoder)
 
 
 def quiet() -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 from pipeline.card import write_card
 from pipeline.config import RunConfig
-from pipeline.encoder import quiet
+from pipeline.encoder import quiet, save_changes
 from pipeline.evaluation import environment, score_sets, versions
 from pipeline.files import write_json, write_text
 from pipeline.inference import Labeller
 from pipeline.material import gather
 from pipeline.metrics import Bootstrap
-from pipeline.model import save, save_changes
+from pipeline.model import save
 from pipeline.optimise import Reporter
 from pipeline.runfolder import CHANGES, MODEL, WORK, begin, seal
 from pipeline.statements import to_json
@@ -113,7 +113,7 @@ def train_tagger(config: RunConfig, say: Reporter) -> Path:
     trained = tagging.fit(config, parts.train, parts.development, folder / WORK, say)
     seconds = {"training": round(time.monotonic() - began, 1)}
     (folder / MODEL).mkdir(exist_ok=True)
-    tagger.save(trained.model, folder / MODEL)
+    save_changes(trained.model, folder / MODEL)
 
     reader = tagger.Tagger.from_folder(folder / MODEL)
     section = config.evaluation

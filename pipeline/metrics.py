@@ -59,6 +59,12 @@ def macro_f1(matrix: Matrix) -> Values:
     return np.asarray(precision_recall_f1(matrix)[2].mean(-1), dtype=np.float64)
 
 
+def weighted_f1(matrix: Matrix) -> Values:
+    """The mean of the classes' F1, each weighted by its share of the truth: what some benchmarks report."""
+    support = matrix.sum(-1)
+    return _ratio((precision_recall_f1(matrix)[2] * support).sum(-1), support.sum(-1))
+
+
 def _ratio(above: NDArray[Any], below: NDArray[Any]) -> Values:
     below = np.asarray(below, dtype=np.float64)
     ratio: Values = np.divide(above, below, out=np.zeros(np.shape(below), dtype=np.float64), where=below > 0)
@@ -101,8 +107,11 @@ class Bootstrap:
             score: counts of shape (..., *rest) → scores of shape (...); nan where a resample has nothing to count, which is
                 then no part of the interval.
         """
-        value = float(score(per_group.sum(0)))
-        samples = score(np.tensordot(self.draws(len(per_group)), per_group, axes=1))
+        drawn = np.tensordot(self.draws(len(per_group)), per_group, axes=1)
+        return self.interval(float(score(per_group.sum(0))), score(drawn))
+
+    def interval(self, value: float, samples: Values) -> Estimate:
+        """A score with the interval of its values in the resamples, of shape (resamples,), nan where it has none."""
         tail = (1 - self.confidence) / 2
         low, high = np.nanquantile(samples, [tail, 1 - tail])
         return Estimate(value, float(low), float(high))
@@ -117,6 +126,7 @@ class TaskScores:
     matrix: Matrix
     accuracy: Estimate
     macro_f1: Estimate
+    weighted_f1: Estimate
     f1: tuple[Estimate, ...]  # of each class
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,6 +137,7 @@ class TaskScores:
             "n": int(self.matrix.sum()),
             "accuracy": self.accuracy._asdict(),
             "macro_f1": self.macro_f1._asdict(),
+            "weighted_f1": self.weighted_f1._asdict(),
             "classes": {
                 name: {
                     "precision": float(precision[i]),
@@ -153,6 +164,7 @@ def score_task(
         matrices.sum(0),
         bootstrap.estimate(matrices, accuracy),
         bootstrap.estimate(matrices, macro_f1),
+        bootstrap.estimate(matrices, weighted_f1),
         tuple(bootstrap.estimate(matrices, partial(_class_f1, i)) for i in range(len(classes))),
     )
 
@@ -245,17 +257,21 @@ def risk_coverage(confidences: Values, right: NDArray[np.bool_], groups: Sequenc
         covered, errors = weights.cumsum(-1)[..., ends], (weights * wrong).cumsum(-1)[..., ends]
         return covered / weights.sum(-1, keepdims=True), _ratio(errors, covered)
 
-    def area(drawn: NDArray[Any]) -> Values:
-        coverage, risk = curve(drawn)
-        return np.asarray((np.diff(coverage, axis=-1, prepend=0) * risk).sum(-1))
-
-    def reach(drawn: NDArray[Any]) -> Values:
-        coverage, risk = curve(drawn)
-        return np.asarray(np.where(_accurate(risk), coverage, 0).max(-1))
-
-    single = np.eye(count, dtype=np.int64)
     coverage, risk = curve(np.ones(count, dtype=np.int64))
-    return RiskCoverage(sure[ends], coverage, risk, bootstrap.estimate(single, area), bootstrap.estimate(single, reach))
+    resampled = [curve(drawn) for drawn in bootstrap.draws(count)]  # one by one: all at once they fill the memory
+    area, reach = (
+        bootstrap.interval(float(score(coverage, risk)), np.array([score(*each) for each in resampled]))
+        for score in (_area, _reach)
+    )
+    return RiskCoverage(sure[ends], coverage, risk, area, reach)
+
+
+def _area(coverage: Values, risk: Values) -> np.float64:
+    return np.float64((np.diff(coverage, prepend=0) * risk).sum())
+
+
+def _reach(coverage: Values, risk: Values) -> np.float64:
+    return np.float64(np.where(_accurate(risk), coverage, 0).max())
 
 
 def score_selected(

@@ -11,14 +11,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from pipeline.codebook import Codebook, Task, default_codebook
 from pipeline.config import ModelSection
-from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, merge
+from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, merge, read_changes
 from pipeline.errors import ModelError
 from pipeline.runfolder import SHIPPED
 
@@ -147,13 +146,6 @@ def save(model: StanceModel, tokenizer: Any, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def save_changes(model: StanceModel, folder: Path) -> None:
-    """Write only what training changed, and the configuration: what is needed beside the encoder that it names."""
-    model.config.save_pretrained(folder)
-    changed = {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
-    save_file(changed, folder / WEIGHTS)
-
-
 def load(folder: Path) -> tuple[StanceModel, Any]:
     """Read what `save` or `save_changes` wrote, ready for inference.
 
@@ -206,14 +198,9 @@ def load_changes(folder: Path) -> tuple[StanceModel, Any]:
         model = StanceModel(config)
         model.encoder.load_state_dict(encoder.state_dict())
         adapt(model.encoder, config.rank)
-        changed = load_file(folder / WEIGHTS)
-        wanted = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
-        if wanted != {name: value.shape for name, value in changed.items()}:
-            raise ModelError(f"{folder}: {WEIGHTS} does not fit the encoder that config.json names")
-        model.load_state_dict(changed, strict=False)
+        read_changes(model, folder)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot load the model: {str(error).splitlines()[0]}") from error
-    merge(model.encoder)
     return model.eval(), tokenizer
 
 

@@ -28,12 +28,14 @@ def read_tables(section: TableSection) -> tuple[Codebook, list[Example]]:
     Raises:
         ConfigError: a column is not there, or a file has an unknown ending.
         CodebookError: a label is none of a task's classes (file:line), or a task has one class only.
-        DataError: a row has no text or no label (file:line), or a part has no row.
+        DataError: a row has no text or no label (file:line), an id stands twice, or a part has no row.
     """
     rows = {name: _read(section, path) for name, path in section.files().items()}
     tasks = {name: _task(name, task, rows["train"]) for name, task in section.tasks.items()}
     codebook = Codebook(0, tasks, (), (), "")
     examples = {part: [_example(section, tasks, part, where, row) for where, row in found] for part, found in rows.items()}
+    if section.id:
+        _require_distinct(rows, section.id)
     for part, share in section.shares().items():
         wanted, seed = share * len(rows["train"]), f"{section.split_seed}-{part}"
         examples["train"], examples[part] = _split_off(examples["train"], wanted, seed)
@@ -79,6 +81,17 @@ def _example(section: TableSection, tasks: Mapping[str, Task], part: str, where:
     labels = {name: _label(tasks[name], section.tasks[name], where, row) for name in tasks}
     group = _word(row.get(section.group)) if section.group else " ".join(statement.text.casefold().split())
     return Example(statement, labels, False, group, group, part, section.name, {})
+
+
+def _require_distinct(rows: Mapping[str, Rows], column: str) -> None:
+    first: dict[str, str] = {}
+    for where, row in (found for part in rows.values() for found in part):
+        identity = _word(row[column])
+        if identity in first:
+            raise DataError(
+                f"{where}: the id {identity!r} was used before, at {first[identity]}; is {column!r} a column of ids?"
+            )
+        first[identity] = where
 
 
 def _word(value: Any) -> str:

@@ -23,9 +23,10 @@ STARTED = "started.json"
 
 
 def seal(folder: Path) -> dict[str, str]:
-    """Write the manifest over every file of the run but its checkpoints; returns file → sha256."""
+    """Write the manifest over every file of the run but its checkpoints and the runs inside; returns file → sha256."""
+    other = {p.relative_to(folder).parts[0] for name in (MANIFEST, STARTED) for p in folder.glob(f"*/**/{name}")} | {WORK}
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in (MANIFEST, STARTED))
-    hashes = {p.relative_to(folder).as_posix(): sha256_file(p) for p in files if p.relative_to(folder).parts[0] != WORK}
+    hashes = {p.relative_to(folder).as_posix(): sha256_file(p) for p in files if p.relative_to(folder).parts[0] not in other}
     write_json(folder / MANIFEST, hashes)
     shutil.rmtree(folder / WORK, ignore_errors=True)  # checkpoints hold the optimiser's pickles; a finished run has none
     (folder / STARTED).unlink(missing_ok=True)
@@ -82,6 +83,9 @@ def model_folder(folder: Path) -> Path:
     if (folder / "config.json").is_file():
         return folder
     if not (folder / MANIFEST).is_file():
+        several = sorted(str(p.parent) for p in folder.glob(f"*/{MANIFEST}"))
+        if several:
+            raise ModelError(f"{folder}: several runs, not one; name one of them: {', '.join(several)}")
         raise ModelError(f"{folder}: the run is not complete: it has no {MANIFEST}. Finish it with resume=true{_runs(folder)}")
     for name, expected in manifest(folder).items():
         if not name.startswith(f"{MODEL}/"):

@@ -20,6 +20,7 @@ from pipeline.metrics import (
     score_pairs,
     score_selected,
     score_task,
+    weighted_f1,
 )
 
 LABELS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40)
@@ -32,6 +33,8 @@ def test_scores_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
     assert (matrix == confusion_matrix(truth, predicted, labels=[0, 1, 2])).all()
     assert accuracy(matrix) == pytest.approx(accuracy_score(truth, predicted))
     assert macro_f1(matrix) == pytest.approx(f1_score(truth, predicted, labels=[0, 1, 2], average="macro", zero_division=0))
+    weighted = f1_score(truth, predicted, labels=[0, 1, 2], average="weighted", zero_division=0)
+    assert weighted_f1(matrix) == pytest.approx(weighted)
 
 
 def test_a_class_that_is_absent_counts() -> None:

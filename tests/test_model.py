@@ -12,10 +12,10 @@ from conftest import ROOT, train_command, write_config
 from pipeline.codebook import Task, default_codebook
 from pipeline.config import ModelSection
 from pipeline.corpus import load_set
-from pipeline.encoder import adapt, merge
+from pipeline.encoder import adapt, merge, save_changes
 from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.inputs import encode
-from pipeline.model import create, load, load_changes, save, save_changes
+from pipeline.model import create, load, load_changes, save
 from pipeline.records import Statement
 from pipeline.teaching import read_soft
 

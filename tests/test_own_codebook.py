@@ -122,6 +122,11 @@ def test_a_row_without_a_label_is_named(tmp_path: Path) -> None:
         read_tables(section(path))
 
 
+def test_an_id_that_stands_twice_is_named(file: Path) -> None:
+    with pytest.raises(DataError, match=r"mine\.csv:3: the id 'town 0' was used before, at .*mine\.csv:2"):
+        read_tables(section(file, id="place"))
+
+
 def test_train_py_learns_a_users_own_task(
     tmp_path: Path, file: Path, tiny_encoder: Path, parley: Callable[..., tuple[int, str, str]]
 ) -> None:

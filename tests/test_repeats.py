@@ -9,11 +9,11 @@ from conftest import ROOT, write_config, write_set
 
 from pipeline.config import RunConfig, load_config
 from pipeline.corpus import load_set
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.files import read_json
 from pipeline.material import folds, gather
 from pipeline.repeats import single_runs, train
-from pipeline.runfolder import MANIFEST
+from pipeline.runfolder import MANIFEST, manifest, model_folder
 
 
 @pytest.fixture
@@ -77,6 +77,10 @@ def test_seeds_are_run_summed_up_and_not_run_twice(config: Callable[..., RunConf
     assert read_json(folder / "summary.json") == summary
     assert (folder / "seed-2" / MANIFEST).stat().st_mtime_ns == before
     assert said.count("complete already") == 1
+    with pytest.raises(ModelError, match=r"several runs, not one; name one of them: .*seed-1, .*seed-2"):
+        model_folder(folder)
+    train(config(), said.append)
+    assert not [name for name in manifest(folder) if name.startswith("seed-")]
 
 
 @pytest.mark.parametrize(

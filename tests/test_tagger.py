@@ -16,6 +16,7 @@ from pipeline.attribution.tagger import GOES_ON, INSIDE, OPENS, OUTSIDE, ROLES, 
 from pipeline.attribution.windows import WORD, windows
 from pipeline.config import TaggerSection, load_config
 from pipeline.documents import Document, Marked, from_brat, read_parts, require_apart
+from pipeline.encoder import save_changes
 from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.metrics import Bootstrap
 from pipeline.records import Span
@@ -123,7 +124,7 @@ def test_only_what_training_changes_is_saved_and_merging_changes_nothing(section
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and ".b" in name:
             torch.nn.init.normal_(parameter, std=0.3)
-    tagger.save(model, tmp_path)
+    save_changes(model, tmp_path)
     saved = {name for name, p in model.named_parameters() if p.requires_grad}
     assert not [n for n in saved if "word_embeddings" in n or n.endswith("original")]
     batch = tagger.collate(windows(tokenizer, TEXT, [Span(0, len(TEXT))], 16), tokenizer.pad_token_id)
@@ -137,14 +138,14 @@ def test_a_damaged_tagger_is_refused(section: TaggerSection, tmp_path: Path) -> 
     with pytest.raises(ModelError, match=r"no config\.json"):
         tagger.load(tmp_path)
     model, _ = tagger.create(section)
-    tagger.save(model, tmp_path)
+    save_changes(model, tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(ModelError, match="cannot load the tagger"):
         tagger.load(tmp_path)
     other = tmp_path / "other"
     other.mkdir()
-    tagger.save(tagger.create(section.model_copy(update={"rank": 5}))[0], other)
+    save_changes(tagger.create(section.model_copy(update={"rank": 5}))[0], other)
     weights.write_bytes((other / "model.safetensors").read_bytes())
     with pytest.raises(ModelError, match=r"does not fit the encoder"):
         tagger.load(tmp_path)

@@ -16,14 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from pipeline.attribution.windows import Window, windows
 from pipeline.config import TaggerSection
-from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, merge
+from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, read_changes
 from pipeline.errors import DataError, ModelError
 from pipeline.files import read_json
 from pipeline.records import Span
@@ -109,15 +108,8 @@ def create(section: TaggerSection) -> tuple[TaggerModel, Any]:
     return model, tokenizer
 
 
-def save(model: TaggerModel, folder: Path) -> None:
-    """Write the configuration and what training changed (safetensors) into `folder`."""
-    model.config.save_pretrained(folder)
-    changed = {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
-    save_file(changed, folder / WEIGHTS)
-
-
 def load(folder: Path) -> tuple[TaggerModel, Any]:
-    """Read what `save` wrote, ready for inference: the model, updates merged, and its tokenizer.
+    """Read what `encoder.save_changes` wrote, ready for inference: the model, updates merged, and its tokenizer.
 
     Raises:
         ModelError: the folder or a file in it is missing, damaged, or holds another kind of model.
@@ -131,14 +123,9 @@ def load(folder: Path) -> tuple[TaggerModel, Any]:
         config = TaggerConfig.from_pretrained(folder)
         section = {"encoder": config.encoder_name, "rank": config.rank, "max_length": config.max_tokens}
         model, tokenizer = create(TaggerSection(**section))
-        changed = load_file(folder / WEIGHTS)
-        wanted = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
-        if wanted != {name: value.shape for name, value in changed.items()}:
-            raise ModelError(f"{folder}: {WEIGHTS} does not fit the encoder that config.json names")
-        model.load_state_dict(changed, strict=False)
+        read_changes(model, folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError, DataError) as error:
         raise ModelError(f"{folder}: cannot load the tagger: {str(error).splitlines()[0]}") from error
-    merge(model.encoder)
     return model.eval(), tokenizer
 
 
@@ -225,7 +212,7 @@ class Tagger:
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Tagger":
-        """The tagger that `save` wrote.
+        """The tagger of a folder that `encoder.save_changes` wrote.
 
         Raises:
             ModelError: see `load`.
