@@ -89,12 +89,23 @@ def read_yaml(path: Path) -> Any:
     """The value in a YAML file that a user wrote.
 
     Raises:
-        ConfigError: it is not YAML; the message has the line.
+        ConfigError: it is not YAML, or gives a key twice, of which YAML itself would keep the last; the message has the line.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML: {error}") from error
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """The safe loader, to which a key that is given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if key.tag == "tag:yaml.org,2002:str"]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def sha256_file(path: Path) -> str:

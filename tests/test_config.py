@@ -82,6 +82,12 @@ def test_no_mapping(config: Path, text: str) -> None:
         load_config(config)
 
 
+def test_a_key_that_is_given_twice_is_named(config: Path) -> None:
+    config.write_text(config.read_text(encoding="utf-8") + "seed: 3\nseed: 4\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"(?s)'seed' is given twice.*line \d"):
+        load_config(config)
+
+
 def test_resolved_configuration_reads_back(config: Path, tmp_path: Path) -> None:
     loaded = load_config(config, ["training.max_steps=4"])
     again = tmp_path / "again.yaml"
