@@ -23,15 +23,15 @@ from pipeline.encoder import EMBEDDED, encoder_folder
 
 ROOT = Path(__file__).parents[1]
 SETS = ("dispatches", "contrast", "news")
-SEED, STEPS = 13, {"epochs": 1, "batch": 32}
+SEED = 13
 
 
 def arguments(kind: Any, work: str, rate: float) -> Any:
     """What both steps share."""
     return kind(
         output_dir=work,
-        num_train_epochs=STEPS["epochs"],
-        per_device_train_batch_size=STEPS["batch"],
+        num_train_epochs=1,
+        per_device_train_batch_size=32,
         learning_rate=rate,
         warmup_steps=20,
         seed=SEED,
@@ -44,12 +44,13 @@ def arguments(kind: Any, work: str, rate: float) -> Any:
 
 def contrastive(output: Path) -> None:
     """Statements with their cues, by cell."""
-    codebook = default_codebook()
+    tasks = default_codebook().tasks
     examples = [e for name in SETS for e in load_set(name, ROOT / "labels", ROOT.parent / "shared").split("train")]
-    cells = sorted({tuple(e.labels.values()) for e in examples})
+    found = [tuple(e.labels[task] for task in tasks) for e in examples]
+    cells = sorted(set(found))
     rows = {
         "sentence": [" ".join(filter(None, (e.statement.cue_text, e.statement.text))) for e in examples],
-        "label": [cells.index(tuple(e.labels[t] for t in codebook.tasks)) for e in examples],
+        "label": [cells.index(cell) for cell in found],
     }
     model = SentenceTransformer(encoder_folder(EMBEDDED), device="cpu")
     with tempfile.TemporaryDirectory() as work:
