@@ -157,9 +157,6 @@ class TrainingSection(Section):
     set_weights: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
         default={}, description="what a statement of a set weighs in the loss; 1 where nothing is said; soft: `soft`"
     )
-    other_names: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.0, description="share of the statements that name a person which are learned under other names too"
-    )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     focal: Annotated[float, Field(ge=0, le=5)] = Field(default=0.0, description="gamma of the focal loss; 0: cross-entropy")
     patience: int = Field(default=4, ge=1, description="evaluations without a better score before training stops")
@@ -258,7 +255,7 @@ class RunConfig(Section):
         if self.task == "classification" and self.data.brat is not None:
             raise ValueError("data.brat is for task=attribution: it marks who said what, and has no labels of stance")
         idle = [("data", key) for key in ("table", "soft", "choose", "fraction")]
-        idle += [("training", key) for key in ("class_weights", "set_weights", "other_names", "label_smoothing", "focal")]
+        idle += [("training", key) for key in ("class_weights", "set_weights", "label_smoothing", "focal")]
         for section, key in (*idle, ("evaluation", "baselines")):
             part = getattr(self, section)
             if self.task == "attribution" and getattr(part, key) != type(part).model_fields[key].default:

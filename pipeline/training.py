@@ -24,7 +24,6 @@ from pipeline.metrics import Indices, TaskF1, Values
 from pipeline.model import StanceModel, create
 from pipeline.optimise import Job, Reporter, finite, optimise
 from pipeline.records import Statement
-from pipeline.renaming import persons, renamed
 from pipeline.standoff import Example
 from pipeline.teaching import Soft
 
@@ -72,10 +71,6 @@ def fit(
     taught = [(e.statement, _aims(e, tasks, pull, section.set_weights.get(e.set, 1.0))) for e in train]
     weight = section.set_weights.get(SOFT, 1.0)
     taught += [(s.statement, [*(p for t in tasks for p in s.probabilities[t.name]), *(weight for _ in tasks)]) for s in soft]
-    if section.other_names:
-        told = [statement for statement, _ in taught]
-        copies = renamed(told, persons(told), section.other_names, config.seed)
-        taught += [(statement, taught[place][1]) for place, statement in copies]
     checked = [(e.statement, _aims(e, tasks, [np.ones(len(t.classes)) for t in tasks], 1.0)) for e in development]
     data = [_dataset(part, tokenizer, config) for part in (taught, checked)]
     names = [statement.id for statement, _ in taught]

@@ -22,7 +22,7 @@ FLOW = [
     "attribution.tagger",
     "attribution.linking", "attribution.combining", "attribution",
     "standoff", "corpus", "metrics", "agreement", "extraction", "runfolder", "inputs", "model", "calibration",
-    "checkpoints", "optimise", "teaching", "renaming", "own_codebook", "material", "training", "documents", "tagging",
+    "checkpoints", "optimise", "teaching", "own_codebook", "material", "training", "documents", "tagging",
     "baselines", "inference", "details", "evaluation", "compare", "card", "job", "repeats", "tuning", "plots", "report",
     "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
