@@ -74,7 +74,7 @@ def _embedder(section: ModelSection, codebook: Codebook, seed: int) -> Callable[
     def embed(statements: Sequence[Statement]) -> object:
         parts = []
         for start in range(0, len(statements), 64):
-            encoded = encode(tokenizer, statements[start : start + 64], section.fields, section.max_length)
+            encoded = encode(tokenizer, statements[start : start + 64], section.fields, section.max_length, section.names)
             with torch.inference_mode():
                 parts.append(model.embed(**tokenizer.pad(encoded, return_tensors="pt")))
         return torch.cat(parts).numpy()

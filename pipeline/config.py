@@ -89,9 +89,16 @@ class DataSection(Section):
     articles: str = Field(default="../shared", description="where the texts of standoff sets are looked for")
     fraction: Annotated[float, Field(gt=0, le=1)] = Field(default=1.0, description="share of the training statements")
     choose: list[str] = Field(default=[], description="sets whose development part decides; none: all of them")
-    soft: str | None = Field(default=None, description="labelled statements of `parley label`, to learn a model's labels from")
+    soft: list[str] = Field(
+        default=[], description="labelled statements of `parley label`, to learn models' labels from; of several files the mean"
+    )
     table: TableSection | None = Field(default=None, description="a user's own labelled statements, instead of sets")
     brat: str | None = Field(default=None, description="attribution: a corpus in PolNeAR's layout, instead of sets")
+
+    @field_validator("soft", mode="before")
+    @classmethod
+    def _one_file_is_a_list(cls, soft: Any) -> Any:
+        return [soft] if isinstance(soft, str) else soft
 
     @model_validator(mode="after")
     def _scored_sets_are_not_trained_on(self) -> Self:
@@ -115,11 +122,13 @@ class ModelSection(Section):
     """The encoder and how a statement becomes its input."""
 
     encoder: str = Field(default="embedded", description="'embedded', a hub id, or a folder")
-    init: Literal["encoder", "shipped"] = Field(
-        default="encoder", description="start from the encoder as it is, or from the classifier that ships"
+    init: str = Field(
+        default="encoder",
+        description="'encoder': as it was published; 'shipped': the classifier that ships; a run folder: its changes go on",
     )
     rank: int | None = Field(default=None, ge=1, le=256, description="of low-rank updates; none: the whole encoder is trained")
     fields: list[StatementField] = Field(default=["cue_text"], description="what is put before the statement's text")
+    names: Literal["kept", "masked"] = Field(default="kept", description="masked: a letter stands in the place of each name")
     pooling: Literal["mean", "cls"] = "mean"
     max_length: int = Field(default=128, ge=8, le=512, description="tokens a statement is cut to")
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

@@ -114,8 +114,8 @@ def save_changes(model: Any, folder: Path) -> None:
     save_file(changed, folder / WEIGHTS)
 
 
-def read_changes(model: Any, folder: Path) -> None:
-    """Fill an adapted model with what `save_changes` wrote, and add the updates in for good.
+def fill(model: Any, folder: Path) -> None:
+    """Give an adapted model the changes that `save_changes` wrote, in whatever precision they were kept.
 
     Raises:
         ModelError: the changes do not fit the encoder.
@@ -125,7 +125,6 @@ def read_changes(model: Any, folder: Path) -> None:
     if wanted != {name: value.shape for name, value in changed.items()}:
         raise ModelError(f"{folder}: {WEIGHTS} does not fit the encoder that config.json names")
     model.load_state_dict(changed, strict=False)
-    merge(model.encoder)
 
 
 def quiet() -> None:

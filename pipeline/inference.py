@@ -116,7 +116,7 @@ class Labeller:
         labelled: list[LabelledStatement | None] = [None] * len(statements)
         for start in range(0, len(order), self.batch_size):
             indices = order[start : start + self.batch_size]
-            encoded = encode(self.tokenizer, [statements[i] for i in indices], config.fields, config.max_tokens)
+            encoded = encode(self.tokenizer, [statements[i] for i in indices], config.fields, config.max_tokens, config.names)
             batch = self.tokenizer.pad(encoded, return_tensors="pt").to(self.model.device)
             with torch.inference_mode():
                 logits = self.model(**batch).logits

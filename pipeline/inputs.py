@@ -3,23 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.masking import masked
 from pipeline.records import Statement
 
 LONGEST_TEXT = 20_000  # characters of a statement that reach the tokenizer; the rest cannot fit any model's input
 
 
 def encode(
-    tokenizer: Any, statements: Sequence[Statement], fields: Sequence[str], max_length: int
+    tokenizer: Any, statements: Sequence[Statement], fields: Sequence[str], max_length: int, names: str = "kept"
 ) -> dict[str, list[list[int]]]:
     """Statements → token ids: the one tokenization path of training and inference.
 
     The configured fields are the first segment, the statement's text the second; where both are long each has half of the
     room. A statement that is too long loses its middle, for what is decided is said at its start or at its end as often. Markup
-    that looks like the tokenizer's own special tokens stays text.
+    that looks like the tokenizer's own special tokens stays text. With names="masked" letters stand for names (`masking`).
     """
     room = max_length - tokenizer.num_special_tokens_to_add(pair=True)
     before = [_readable(" | ".join(filter(None, (getattr(s, f) for f in fields)))) for s in statements]
     texts = [_readable(s.text) for s in statements]
+    if names == "masked":
+        seen: list[dict[str, str]] = [{} for _ in statements]
+        before = [masked(text, known) for text, known in zip(before, seen, strict=True)]
+        texts = [masked(text, known) for text, known in zip(texts, seen, strict=True)]
     heads, bodies = _places(tokenizer, before), _places(tokenizer, texts)
     pairs = []
     for head, body, left, right in zip(before, texts, heads, bodies, strict=True):

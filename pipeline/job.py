@@ -41,7 +41,7 @@ def train_classifier(config: RunConfig, say: Reporter) -> Path:
     folder = begin(config, found.fingerprints)
     trained = training.fit(config, found.train, found.development, found.codebook, folder / WORK, say, found.soft)
     seconds = {"training": round(time.monotonic() - began, 1)}
-    if config.model.rank and config.model.init == "encoder":  # changes are beside the encoder as it was published
+    if config.model.rank and config.model.init != "shipped":  # changes are beside the encoder as it was published
         (folder / CHANGES).mkdir(exist_ok=True)
         save_changes(trained.model, folder / CHANGES)
     save(trained.model, trained.tokenizer, folder / MODEL)

@@ -58,10 +58,10 @@ def _from_sets(config: RunConfig) -> Material:
     soft = []
     if config.data.soft:
         own = [s for s in sets if s.name in config.data.sets]
-        soft = read_soft(Path(config.data.soft), list(codebook.tasks.values()), own, train)
+        soft = read_soft([Path(path) for path in config.data.soft], list(codebook.tasks.values()), own, train)
     known: dict[str, dict[str, Any]] = {s.name: {"fingerprint": s.fingerprint, "missing": list(s.missing)} for s in sets}
     if config.data.soft:
-        known[SOFT] = {"fingerprint": sha256_file(Path(config.data.soft)), "missing": []}
+        known[SOFT] = {"fingerprint": " ".join(sha256_file(Path(path)) for path in config.data.soft), "missing": []}
     return Material(
         codebook,
         train,

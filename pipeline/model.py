@@ -17,9 +17,9 @@ from transformers.utils import ModelOutput
 
 from pipeline.codebook import Codebook, Task, default_codebook
 from pipeline.config import ModelSection
-from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, merge, read_changes
+from pipeline.encoder import WEIGHTS, adapt, fill, known_shape, load_encoder, merge
 from pipeline.errors import ModelError
-from pipeline.runfolder import SHIPPED
+from pipeline.runfolder import CHANGES, SHIPPED
 
 
 class StanceConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -34,6 +34,7 @@ class StanceConfig(PreTrainedConfig):  # type: ignore[misc]
         rank: int | None = None,
         tasks: list[dict[str, Any]] | None = None,
         fields: list[str] | None = None,
+        names: str = "kept",
         pooling: str = "mean",
         max_tokens: int = 128,
         head_dropout: float = 0.1,
@@ -47,6 +48,7 @@ class StanceConfig(PreTrainedConfig):  # type: ignore[misc]
         self.rank = rank
         self.tasks = tasks or []  # [{"name", "classes", "lean"}], a list because saved mappings lose their order
         self.fields = fields or []
+        self.names = names
         self.pooling = pooling
         self.max_tokens = max_tokens
         self.head_dropout = head_dropout
@@ -100,12 +102,14 @@ class StanceModel(PreTrainedModel):  # type: ignore[misc]
 
 
 def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]:
-    """A model to train: the configured encoder's weights, or those of the classifier that ships; and its tokenizer.
+    """A model to train, and its tokenizer: the configured encoder's weights, those of the classifier that ships, or a run's.
 
-    The heads are fresh, but for tasks of the shipped classifier that have the same classes.
+    The heads are fresh, but for tasks of the shipped classifier that have the same classes. A run's low-rank changes are
+    trained on, so that what comes out is again beside the encoder as it was published.
 
     Raises:
-        ModelError: the encoder cannot be found or loaded, or the shipped classifier is another encoder's.
+        ModelError: the encoder cannot be found or loaded, the shipped classifier is another encoder's, or the run has no
+            low-rank changes that fit the configuration.
     """
     encoder, tokenizer = load_encoder(section.encoder)
     config = StanceConfig(
@@ -114,6 +118,7 @@ def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]
         rank=section.rank,
         tasks=[{"name": t.name, "classes": list(t.classes), "lean": list(t.lean)} for t in codebook.tasks.values()],
         fields=list(section.fields),
+        names=section.names,
         pooling=section.pooling,
         max_tokens=section.max_length,
         head_dropout=section.dropout,
@@ -126,7 +131,24 @@ def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]
         _start_from(model, load(SHIPPED)[0], section.encoder)
     if section.rank:
         adapt(model.encoder, section.rank)
+    if section.init not in ("encoder", "shipped"):
+        _go_on_from(model, Path(section.init), section)
     return model, tokenizer
+
+
+def _go_on_from(model: StanceModel, run: Path, section: ModelSection) -> None:
+    changes = run / CHANGES
+    if not section.rank or not (changes / "config.json").is_file():
+        raise ModelError(
+            f"model.init: {str(run)!r} has no {CHANGES}/: name a run that was trained with model.rank, and give that"
+        )
+    before = StanceConfig.from_pretrained(changes)
+    if (before.encoder_name, before.rank) != (section.encoder, section.rank):
+        raise ModelError(
+            f"model.init: {run} has model.encoder={before.encoder_name!r} and model.rank={before.rank}, the configuration "
+            f"{section.encoder!r} and {section.rank}: they have to be the same"
+        )
+    fill(model, changes)
 
 
 def _start_from(model: StanceModel, other: StanceModel, encoder: str) -> None:
@@ -198,7 +220,8 @@ def load_changes(folder: Path) -> tuple[StanceModel, Any]:
         model = StanceModel(config)
         model.encoder.load_state_dict(encoder.state_dict())
         adapt(model.encoder, config.rank)
-        read_changes(model, folder)
+        fill(model, folder)
+        merge(model.encoder)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot load the model: {str(error).splitlines()[0]}") from error
     return model.eval(), tokenizer

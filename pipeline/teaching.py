@@ -26,26 +26,41 @@ class Soft:
     probabilities: Mapping[str, tuple[float, ...]]
 
 
-def read_soft(path: Path, tasks: Sequence[Task], sets: Sequence[LabelledSet], labelled: Sequence[Example]) -> list[Soft]:
+def read_soft(
+    paths: Sequence[Path], tasks: Sequence[Task], sets: Sequence[LabelledSet], labelled: Sequence[Example]
+) -> list[Soft]:
     """The soft labels that may be learned: of articles in the training part of `sets`, without the hand-labelled statements.
 
+    A statement that several files have (by its id) gets the mean of what they say: several teachers are better than one.
+
     Raises:
-        ConfigError: the file does not exist or is no .jsonl.
+        ConfigError: a file does not exist or is no .jsonl.
         DataError: a line is no labelled statement or lacks a class of a task (file:line), or no line may be learned.
     """
-    if path.suffix != ".jsonl" or not path.is_file():
-        raise ConfigError(f"data.soft: {path} is not a .jsonl file of labelled statements; `parley label` writes one")
     allowed = {str(row["id"]) for s in sets for row in s.manifest if row["split"] == "train"}
     known = {(e.article, span) for e in labelled for span in e.statement.content}
-    found = []
-    for number, row in json_lines(path):
-        statement = from_dict(row, f"{path}:{number}")
-        if statement.article not in allowed or any((statement.article, span) in known for span in statement.content):
-            continue
-        found.append(Soft(statement, {t.name: _probabilities(row, t, f"{path}:{number}") for t in tasks}))
+    found: dict[str, list[Soft]] = {}
+    for path in paths:
+        if path.suffix != ".jsonl" or not path.is_file():
+            raise ConfigError(f"data.soft: {path} is not a .jsonl file of labelled statements; `parley label` writes one")
+        for number, row in json_lines(path):
+            statement = from_dict(row, f"{path}:{number}")
+            if statement.article not in allowed or any((statement.article, span) in known for span in statement.content):
+                continue
+            one = Soft(statement, {t.name: _probabilities(row, t, f"{path}:{number}") for t in tasks})
+            found.setdefault(statement.id, []).append(one)
     if not found:
-        raise DataError(f"data.soft: {path} has no statement of an article that data.sets lists under train")
-    return found
+        named = ", ".join(str(path) for path in paths)
+        raise DataError(f"data.soft: {named} has no statement of an article that data.sets lists under train")
+    return [_mean(several) for several in found.values()]
+
+
+def _mean(several: Sequence[Soft]) -> Soft:
+    first = several[0]
+    if len(several) == 1:
+        return first
+    columns = {t: zip(*(s.probabilities[t] for s in several), strict=True) for t in first.probabilities}
+    return Soft(first.statement, {t: tuple(sum(c) / len(several) for c in given) for t, given in columns.items()})
 
 
 def _probabilities(row: Mapping[str, Any], task: Task, where: str) -> tuple[float, ...]:

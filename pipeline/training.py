@@ -103,7 +103,9 @@ def _aims(example: Example, tasks: Sequence[Task], pull: Sequence[Values], weigh
 
 def _dataset(taught: Sequence[tuple[Statement, list[float]]], tokenizer: Any, config: RunConfig) -> datasets.Dataset:
     columns: dict[str, Any] = dict(
-        encode(tokenizer, [statement for statement, _ in taught], config.model.fields, config.model.max_length)
+        encode(
+            tokenizer, [statement for statement, _ in taught], config.model.fields, config.model.max_length, config.model.names
+        )
     )
     columns["labels"] = [[*aims, row] for row, (_, aims) in enumerate(taught)]
     return datasets.Dataset.from_dict(columns)

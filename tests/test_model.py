@@ -128,6 +128,24 @@ def test_starting_from_a_trained_classifier(
         create(ModelSection(encoder=str(tmp_path / "e"), init="shipped"), codebook)
 
 
+def test_going_on_from_a_runs_changes(small: tuple[Any, Any], tmp_path: Path, tiny_encoder: Path) -> None:
+    model, _ = small
+    jolt(model)
+    (tmp_path / "changes").mkdir()
+    save_changes(model, tmp_path / "changes")
+    section = ModelSection(encoder=str(tiny_encoder), rank=model.config.rank, init=str(tmp_path), max_length=32)
+    further, tokenizer = create(section, default_codebook())
+    start = load_changes(tmp_path / "changes")[0]
+    for a, b in zip(logits(start, tokenizer, "war"), logits(further.eval(), tokenizer, "war"), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+    trained = [{n for n, p in m.named_parameters() if p.requires_grad} for m in (model, further)]
+    assert trained[0] == trained[1]
+    with pytest.raises(ModelError, match=r"model\.init: .* the configuration .* and 3: they have to be the same"):
+        create(section.model_copy(update={"rank": 3}), default_codebook())
+    with pytest.raises(ModelError, match=r"model\.init: 'nowhere' has no changes/"):
+        create(section.model_copy(update={"init": "nowhere"}), default_codebook())
+
+
 def test_a_model_of_another_codebook_is_refused(small: tuple[Any, Any], tmp_path: Path) -> None:
     model, tokenizer = small
     save(model, tokenizer, tmp_path)
@@ -172,9 +190,14 @@ def test_soft_labels_are_learned_only_of_training_articles_and_unlabelled_statem
     labels: Path, soft: Callable[..., Path]
 ) -> None:
     tiny, tasks = load_set("tiny", labels, labels), list(default_codebook().tasks.values())
-    (found,) = read_soft(soft(), tasks, [tiny], tiny.split("train"))
+    (found,) = read_soft([soft()], tasks, [tiny], tiny.split("train"))
     assert found.statement.id == "new"
     assert found.probabilities == {"stance": (0.1, 0.7, 0.2), "outlook": (0.0, 0.5, 0.5)}
+    other = labels / "other.jsonl"
+    sure = {"pessimistic": 1.0, "optimistic": 0.0, "none": 0.0}
+    other.write_text(soft(outlook_probabilities=sure).read_text(), encoding="utf-8")
+    (mean,) = read_soft([soft(), other], tasks, [tiny], tiny.split("train"))
+    assert mean.probabilities["outlook"] == (0.5, 0.25, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -190,9 +213,9 @@ def test_soft_labels_that_are_none_are_refused(
 ) -> None:
     tiny, tasks = load_set("tiny", labels, labels), list(default_codebook().tasks.values())
     with pytest.raises(DataError, match=message):
-        read_soft(soft(**changes), tasks, [tiny], tiny.split("train"))
+        read_soft([soft(**changes)], tasks, [tiny], tiny.split("train"))
     with pytest.raises(ConfigError, match=r"data\.soft: .* is not a \.jsonl file"):
-        read_soft(labels / "none.csv", tasks, [tiny], [])
+        read_soft([labels / "none.csv"], tasks, [tiny], [])
 
 
 def test_train_py_with_updates_and_soft_labels(

@@ -21,7 +21,7 @@ FLOW = [
     "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences", "attribution.windows",
     "attribution.tagger",
     "attribution.linking", "attribution.combining", "attribution",
-    "standoff", "corpus", "metrics", "agreement", "extraction", "runfolder", "inputs", "model", "calibration",
+    "standoff", "corpus", "metrics", "agreement", "extraction", "runfolder", "masking", "inputs", "model", "calibration",
     "checkpoints", "optimise", "teaching", "own_codebook", "material", "training", "documents", "tagging",
     "baselines", "inference", "details", "evaluation", "compare", "card", "job", "repeats", "tuning", "plots", "report",
     "batch",

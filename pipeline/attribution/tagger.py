@@ -22,7 +22,7 @@ from transformers.utils import ModelOutput
 
 from pipeline.attribution.windows import Window, windows
 from pipeline.config import TaggerSection
-from pipeline.encoder import WEIGHTS, adapt, known_shape, load_encoder, read_changes
+from pipeline.encoder import WEIGHTS, adapt, fill, known_shape, load_encoder, merge
 from pipeline.errors import DataError, ModelError
 from pipeline.files import read_json
 from pipeline.records import Span
@@ -123,7 +123,8 @@ def load(folder: Path) -> tuple[TaggerModel, Any]:
         config = TaggerConfig.from_pretrained(folder)
         section = {"encoder": config.encoder_name, "rank": config.rank, "max_length": config.max_tokens}
         model, tokenizer = create(TaggerSection(**section))
-        read_changes(model, folder)
+        fill(model, folder)
+        merge(model.encoder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError, DataError) as error:
         raise ModelError(f"{folder}: cannot load the tagger: {str(error).splitlines()[0]}") from error
     return model.eval(), tokenizer
