@@ -49,6 +49,7 @@ class Ledger:
             ConfigError: another run has the folder, it was begun with other settings, or it is no work folder.
             DataError: the database is damaged, or the file of a complete block is missing or has changed.
         """
+        settings = {**settings, "files of blocks": ending}
         lock = workfolder.claim(work_folder)
         try:
             with workfolder.damage_named(work_folder):
@@ -67,19 +68,21 @@ class Ledger:
         return ledger
 
     def _check_blocks(self) -> None:
-        """Remove the files that a crash left without a row, and miss those that a row promises."""
+        """Miss the files that a row promises, and remove those that a crash left without a row."""
         folder = self.folder / workfolder.BLOCKS
         folder.mkdir(exist_ok=True)
-        for path in folder.iterdir():
-            number = int(path.stem) if path.suffix == self._ending and path.stem.isdecimal() else -1
-            if self._database.execute("SELECT 1 FROM blocks WHERE block = ?", (number,)).fetchone() is None:
-                path.unlink()
         for number, size in self._database.execute("SELECT block, bytes FROM blocks"):
             path = self._path(number)
             found = path.stat().st_size if path.exists() else None
             if found != size:
                 what = "is missing" if found is None else f"has {found} bytes, not {size}"
                 raise DataError(f"{path}: this file of a complete block {what}. Restore it, or {workfolder.AFRESH}")
+        for path in folder.iterdir():
+            name = path.name.removesuffix(self._ending)
+            number = int(name) if name.isdecimal() else -1
+            row = self._database.execute("SELECT 1 FROM blocks WHERE block = ?", (number,)).fetchone()
+            if row is None or path != self._path(number):
+                path.unlink()
 
     def __enter__(self) -> Self:
         """Return the open ledger."""
