@@ -68,9 +68,8 @@ def main() -> None:
     originals = [path.read_text(encoding="utf-8") for path in sorted(ARTICLES.glob("*.txt"))]
     alone, milliseconds = families(originals)
     mean = sum(len(text.split()) for text in originals) / len(originals)
-    print(
-        f"{len(originals)} dispatches of {mean:.0f} words, three about each negotiation: {sum(f is not None for f in alone)} joined"
-    )
+    joined = sum(family is not None for family in alone)
+    print(f"{len(originals)} dispatches of {mean:.0f} words, three about each negotiation: {joined} joined")
     print(f"{milliseconds:.2f} ms an article")
     for name, edit in EDITS.items():
         draw = random.Random(13)
