@@ -20,7 +20,7 @@ from pipeline.ledger_rows import ROWS, Admission, Input, Outcome, Row, State, Su
 from pipeline.near_duplicates import NearDuplicates
 from pipeline.records import Article
 
-BATCH = 500  # inputs that are committed at once; what a crash takes of them is read again
+BATCH = 1000  # inputs that are committed at once; what a crash takes of them is read again
 
 
 class Ledger:
@@ -170,15 +170,11 @@ class Ledger:
         """The input with its state, and the number of the article it is a copy of."""
         same_id = self._first("id = ?", given.id)
         if same_id and same_id.sha256 != given.sha256:
-            reason = (
-                f"{given.origin}: a second article has the id {given.id!r}, with another text; the first is {same_id.origin}"
-            )
+            reason = f"{given.origin}: a second article has the id {given.id!r}, with another text than {same_id.named}"
             return replace(given, state="failed", stage="read", reason=reason), None
         original = self._first("sha256 = ? AND i.state = 'waiting'", bytes.fromhex(given.sha256 or ""))
         if original:
-            return replace(
-                given, state="duplicate", reason=f"the same text as {original.id!r}, {original.origin}"
-            ), original.number
+            return replace(given, state="duplicate", reason=f"the same text as {original.named}"), original.number
         return given, None
 
     def _row(self, number: int) -> Row:
@@ -249,15 +245,18 @@ class Ledger:
             for (block,) in self._database.execute("SELECT block FROM blocks ORDER BY block"):
                 yield self._path(block)
 
-    def rows(self, condition: str = "TRUE") -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         """All rows in the order of reading, one by one."""
+        return self._rows("TRUE")
+
+    def _rows(self, condition: str) -> Iterator[Row]:
         with workfolder.damage_named(self.folder):
             for row in self._database.execute(f"{ROWS} WHERE {condition} ORDER BY i.number"):
                 yield Row(*row)
 
     def failures(self) -> Iterator[Failure]:
         """The inputs that failed, in the order of reading."""
-        for row in self.rows("COALESCE(o.state, i.state) = 'failed'"):
+        for row in self._rows("COALESCE(o.state, i.state) = 'failed'"):
             yield Failure(row.origin or row.id or "", row.stage or "", row.reason or "")
 
     def summary(self) -> Summary:

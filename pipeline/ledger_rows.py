@@ -48,6 +48,11 @@ class Row:
     group: str | None
     block: int | None
 
+    @property
+    def named(self) -> str:
+        """As messages name it."""
+        return f"the article {self.id!r} of {self.origin or f'input {self.number}'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:

@@ -39,7 +39,6 @@ def claim(folder: Path) -> FileLock:
             raise ConfigError(f"{folder} is no work folder of a run: it has {strange!r}. Move it away, or name another output")
         lock = FileLock(folder / LOCK)
         lock.acquire(timeout=0)
-        (folder / OWNER).write_text(f"{os.getpid()}\n", encoding="ascii")
     except Timeout as error:
         raise ConfigError(
             f"{folder}: another run with this output is going on{_owner(folder)}. Wait for its end or stop it; "
@@ -47,6 +46,8 @@ def claim(folder: Path) -> FileLock:
         ) from error
     except OSError as error:
         raise ConfigError(f"{folder}: cannot work in this folder: {error.strerror or error}") from error
+    with contextlib.suppress(OSError):  # for messages alone
+        (folder / OWNER).write_text(f"{os.getpid()}\n", encoding="ascii")
     return lock
 
 

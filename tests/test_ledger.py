@@ -70,7 +70,7 @@ def test_every_input_has_a_row_and_a_state(folder: Path) -> None:
         assert rows[0] == Row(1, "a", "news/a.txt", article("a").sha256, "done", None, None, 2, None, None, 1)
         assert rows[1] == Row(2, None, "news/b.txt", None, "failed", "read", FAILED.reason, None, None, None, None)
         assert rows[2].origin == "news/c.pdf" and rows[2].reason == "unknown ending '.pdf'"
-        assert rows[3].duplicate_of == "a" and rows[3].reason == "the same text as 'a', news/a.txt"
+        assert rows[3].duplicate_of == "a" and rows[3].reason == "the same text as the article 'a' of news/a.txt"
         assert list(ledger.failures()) == [FAILED, Failure("news/e.txt", "attribute", "in Velish")]
         summary = ledger.summary()
         assert summary.states == {"waiting": 0, "done": 1, "empty": 1, "duplicate": 1, "skipped": 1, "failed": 2}
@@ -82,7 +82,10 @@ def test_a_second_article_with_the_id_fails_and_the_same_one_again_is_a_duplicat
         ledger.admit(article("a"))
         other = ledger.admit(Article("a", "Something else.", origin="more.jsonl:7"))
         assert other.state == "failed"
-        assert other.reason == "more.jsonl:7: a second article has the id 'a', with another text; the first is news/a.txt"
+        assert (
+            other.reason
+            == "more.jsonl:7: a second article has the id 'a', with another text than the article 'a' of news/a.txt"
+        )
         assert ledger.admit(Article("a", article("a").text, origin="more.jsonl:8")).state == "duplicate"
         assert ledger.admit(Article("b", "Something else.", origin="more.jsonl:9")).state == "waiting"  # nobody labels its text
         assert ledger.admit(Article("b", "A third thing.", origin="more.jsonl:10")).state == "failed"
