@@ -24,7 +24,10 @@ BATCH = 1000  # inputs that are committed at once; what a crash takes of them is
 
 
 class Ledger:
-    """The memory of one run, a context. One process opens and uses it, by `Ledger.open`; workers never touch it."""
+    """The memory of one run, a context, for one process.
+
+    Workers never touch it. They are spawned, or forked before it is opened: SQLite does not outlive a fork.
+    """
 
     def __init__(self, folder: Path, lock: FileLock, database: sqlite3.Connection, ending: str) -> None:
         """Use a folder that is locked and a database that was checked; see `open`."""
@@ -49,7 +52,7 @@ class Ledger:
             ConfigError: another run has the folder, it was begun with other settings, or it is no work folder.
             DataError: the database is damaged, or the file of a complete block is missing or has changed.
         """
-        settings = {**settings, "files of blocks": ending}
+        settings = {key: storable(value) for key, value in {**settings, "files of blocks": ending}.items()}
         lock = workfolder.claim(work_folder)
         try:
             with workfolder.damage_named(work_folder):

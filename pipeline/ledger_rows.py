@@ -106,7 +106,7 @@ class Input:
     def __post_init__(self) -> None:
         """Make all texts storable."""
         for name in ("id", "origin", "reason"):
-            object.__setattr__(self, name, storable(getattr(self, name)))
+            object.__setattr__(self, name, storable(getattr(self, name) or "") or None)
 
     def __str__(self) -> str:
         """As messages name it."""
@@ -114,9 +114,9 @@ class Input:
         return f"{self.origin or 'an article'}{f' (id {self.id!r})' if self.id else ''}{content}"
 
 
-def storable(text: str | None) -> str | None:
+def storable(text: str) -> str:
     """The text with lone surrogates, as file names may have, escaped."""
-    return text and text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def share(text: str) -> float:
