@@ -173,7 +173,9 @@ class Ledger:
         """The input with its state, and the number of the article it is a copy of."""
         same_id = self._first("id = ?", given.id)
         if same_id and same_id.sha256 != given.sha256:
-            reason = f"{given.origin}: a second article has the id {given.id!r}, with another text than {same_id.named}"
+            reason = (
+                f"{given.origin or given.id}: a second article has the id {given.id!r}, with another text than {same_id.named}"
+            )
             return replace(given, state="failed", stage="read", reason=reason), None
         original = self._first("sha256 = ? AND i.state = 'waiting'", bytes.fromhex(given.sha256 or ""))
         if original:
@@ -214,10 +216,7 @@ class Ledger:
         others = [(number, articles[0], articles[-1]) for number, articles in self._begun.items()]
         for neighbour in ("block <= ? ORDER BY block DESC", "block >= ? ORDER BY block"):
             others += self._database.execute(f"SELECT block, first, last FROM blocks WHERE {neighbour} LIMIT 1", (block,))
-        return all(
-            its_last < first if number < block else number > block and last < its_first
-            for number, its_first, its_last in others
-        )
+        return all((n < block and its_last < first) or (n > block and last < its_first) for n, its_first, its_last in others)
 
     def complete(self, block: int, outcomes: Mapping[int, Outcome]) -> None:
         """Remember a block whose file is there, with what became of each of its articles: all of it or nothing.

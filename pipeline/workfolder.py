@@ -75,17 +75,18 @@ def open_database(folder: Path, settings: Mapping[str, str], schema: Iterable[st
     path = folder / DATABASE
     database = sqlite3.connect(path)
     try:
+        # With one process at a time no shared memory is needed, so that network folders serve too.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
         (kind,), (tables,) = (
             database.execute(query).fetchone() for query in ("PRAGMA application_id", "SELECT COUNT(*) FROM sqlite_master")
         )
         if kind != APPLICATION and tables:
             raise DataError(f"{path} is a database of another program. Move it away, or name another output")
-        if not tables and any((folder / BLOCKS).glob("*")):
+        if not tables and list((folder / BLOCKS).glob("*")):
             raise DataError(f"{path} is empty, but there are finished blocks beside it. Restore it, or {AFRESH}")
         if tables:
             _check(database, folder, settings)
-        # With one process at a time no shared memory is needed, so that network folders serve too.
-        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", f"cache_size = -{CACHE}"):
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", f"cache_size = -{CACHE}"):
             database.execute(f"PRAGMA {pragma}")
         if not tables:
             _create(database, settings, schema)
