@@ -25,7 +25,7 @@ class ModelError(PipelineError):
 
 
 class InterruptedRunError(PipelineError):
-    """A run that was told to stop; what it had done is kept and the message says how to go on."""
+    """A run that was told to stop, or cannot go on now; what it had done is kept and the message says how to go on."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

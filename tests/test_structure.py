@@ -24,7 +24,7 @@ FLOW = [
     "standoff", "corpus", "metrics", "agreement", "extraction", "runfolder", "inputs", "model", "calibration",
     "checkpoints", "optimise", "teaching", "renaming", "own_codebook", "material", "training", "documents", "tagging",
     "baselines", "inference", "details", "evaluation", "compare", "card", "job", "repeats", "tuning", "plots", "report",
-    "batch",
+    "near_duplicates", "workfolder", "ledger_rows", "ledger", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
     "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands", "cli",
 ]  # fmt: skip
