@@ -82,6 +82,7 @@ def export_command(
     from pipeline.corpus import load_set
     from pipeline.labelling.check import names_of
     from pipeline.labelling.exports import export, sheets_of_articles, sheets_of_set
+    from pipeline.records import Article
     from pipeline.statements import read_statements
 
     if (set_name is None) == (not inputs) or (set_name and statements):
@@ -95,7 +96,7 @@ def export_command(
         if failed:
             raise DataError("; ".join(f.reason for f in failed))
         proposed = list(read_statements(statements)) if statements else []
-        sheets = list(sheets_of_articles([a for a in found if not isinstance(a, Failure)], proposed))
+        sheets = list(sheets_of_articles([a for a in found if isinstance(a, Article)], proposed))
     for path in export(sheets, tool, output, codebook):
         typer.echo(f"wrote {path}", err=True)
 
