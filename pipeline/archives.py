@@ -108,6 +108,9 @@ class _Forward:
     def __init__(self, raw: IO[bytes]) -> None:
         self.raw, self.at, self.wanted, self.last = raw, 0, 0, b""
 
+    def seekable(self) -> bool:
+        return False
+
     def tell(self) -> int:
         return self.wanted
 

@@ -182,48 +182,42 @@ class _Search:
 
     def _tree(self, tree: Tree, before: str = "") -> Iterator[Item]:
         """Depth first, by name, without recursion: folders can be nested deeper than Python's stack."""
-        alone = tree.patterns != EVERYTHING
-        open_folders = [self._folder(tree.folder, before, tree.patterns)]
+        open_folders = [self._folder(tree, before)]
         while open_folders:
             met = next(open_folders[-1], None)
             if met is None:
                 open_folders.pop()
-            elif isinstance(met, Failure | Skipped):
-                yield met
+            elif isinstance(met, tuple):
+                open_folders.append(self._folder(*met))
             else:
-                path, name, patterns = met
-                if patterns is None:
-                    yield from self._file(path, name, alone)
-                else:
-                    open_folders.append(self._folder(path, f"{name}/", patterns))
+                yield met
 
-    def _folder(
-        self, folder: Path, before: str, patterns: Patterns
-    ) -> Iterator[tuple[Path, str, Patterns | None] | Failure | Skipped]:
-        """Each entry as (path, id, none) if it is a file, as (path, id, patterns) if a folder."""
+    def _folder(self, tree: Tree, before: str) -> Iterator[Item | tuple[Tree, str]]:
+        """What fits in one folder, by name: the files of ours, and folders with what the ids in them begin with."""
         try:
-            here = folder.stat()
-            key = (here.st_dev, here.st_ino, patterns)  # a glob can come back for other files of the folder
+            here = tree.folder.stat()
+            key = (here.st_dev, here.st_ino, tree.patterns)  # a glob can come back for other files of the folder
             if key in self.folders:
                 return
             self.folders.add(key)
-            with os.scandir(folder) as entries:
-                names = sorted(e.name for e in entries if _behind(patterns, e.name))
+            with os.scandir(tree.folder) as entries:
+                names = sorted(e.name for e in entries if _behind(tree.patterns, e.name))
         except OSError as error:
-            yield Failure(shown(folder), "read", f"{shown(folder)}: {error.strerror or error}")
+            yield Failure(shown(tree.folder), "read", f"{shown(tree.folder)}: {error.strerror or error}")
             return
         times = Counter(map(without_ending, filter(ending_of, names)))
         for name in names:
-            path, left = folder / name, _behind(patterns, name)
+            path, left = tree.folder / name, _behind(tree.patterns, name)
             if path.is_dir():
-                yield path, before + shown(name), EVERYTHING if () in left else left
+                yield Tree(path, EVERYTHING if () in left else left), f"{before}{shown(name)}/"
             elif () not in left or name == MANIFEST:
                 continue
             elif not ending_of(name):
                 yield Skipped(shown(path), unknown_ending(name))
             else:
                 stem = without_ending(name)
-                yield path, before + shown(stem if times[stem] == 1 else name), None
+                own = before + shown(stem if times[stem] == 1 else name)
+                yield from self._file(path, own, alone=tree.patterns != EVERYTHING)
 
     def _file(self, path: Path, name: str, alone: bool) -> Iterator[Item]:
         """The source or sources of a file of ours. `alone`: it was not met in the reading of its folder."""

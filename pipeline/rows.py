@@ -32,14 +32,17 @@ def decode(path: Path) -> str:
     return decode_bytes(path.read_bytes(), str(path))
 
 
-def decode_bytes(raw: bytes, origin: str, offset: int = 0) -> str:
-    """As `decode`, for bytes that were read already from `offset` on; `origin` starts the message."""
+def decode_bytes(raw: bytes, origin: str, offset: int = 0, guess: bool = True) -> str:
+    """As `decode`, for bytes that were read already from `offset` on; `origin` starts the message.
+
+    `guess`: whether to guess at the encoding, which takes a while: one guess a file is enough.
+    """
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         at = error.start + (3 if raw.startswith(b"\xef\xbb\xbf") else 0)
-        guess = from_bytes(raw[max(0, at - 50_000) : at + 50_000]).best()
-        hint = f"; it looks like {guess.encoding}: iconv -f {guess.encoding} -t utf-8" if guess else ""
+        likely = from_bytes(raw[max(0, at - 50_000) : at + 50_000]).best() if guess else None
+        hint = f"; it looks like {likely.encoding}: iconv -f {likely.encoding} -t utf-8" if likely else ""
         raise DataError(f"{origin}: not UTF-8: byte 0x{raw[at]:02x} at offset {offset + at}{hint}") from error
 
 
@@ -90,12 +93,10 @@ def stream_json_lines(stream: IO[bytes], origin: str) -> Iterator[tuple[int, dic
                 continue
         raw = raw.removesuffix(b"\n")
         try:
-            line = decode_bytes(raw, place, start) if not guessed else raw.decode("utf-8-sig")
+            line = decode_bytes(raw, place, start, guess=not guessed)
         except DataError as error:
-            guessed = True  # a guess takes long, and one tells enough
+            guessed = True
             yield number, Failure(place, "read", str(error))
-        except UnicodeDecodeError as error:
-            yield number, _failure(place, f"not UTF-8: byte 0x{raw[error.start]:02x} at offset {start + error.start}")
         else:
             if line.strip():
                 yield number, _json_object(line, place)
@@ -211,17 +212,12 @@ def _csv_rows(lines: _CsvLines, origin: str) -> Iterator[tuple[int, list[str] | 
         place = f"{origin}:{first}"
         try:
             row = next(reader)
-            if not guessed:
-                decode_bytes(lines.bytes_of_row(), f"{origin}:{lines.number}", lines.offset)
-            else:
-                "".join(lines.row).encode()
+            decode_bytes(lines.bytes_of_row(), f"{origin}:{lines.number}", lines.offset, guess=not guessed)
         except StopIteration:
             return
         except DataError as error:
-            guessed = True  # a guess takes long, and one tells enough
+            guessed = True
             yield lines.number, Failure(f"{origin}:{lines.number}", "read", str(error))
-        except UnicodeEncodeError:
-            yield lines.number, _failure(f"{origin}:{lines.number}", "not UTF-8")
         except _TooLong:
             length, closed = lines.skip_row()
             what = "a row" if closed else "a quotation mark opens that never closes, in a row"

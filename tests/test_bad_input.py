@@ -249,7 +249,7 @@ def test_inputs_that_cannot_be_right(refused: Refused, run: Path, command: str, 
 
 @pytest.mark.parametrize("command", ["articles", "extract"])
 def test_a_call_without_articles_or_output(refused: Refused, command: str) -> None:
-    assert "inputs" in refused(command, "--output", "out.jsonl")
+    assert "name one or more articles" in refused(command, "--output", "out.jsonl")
     assert "--output" in refused(command, "good.txt")
 
 
