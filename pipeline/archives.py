@@ -9,6 +9,7 @@ import gzip
 import io
 import lzma
 import re
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -22,7 +23,10 @@ from pipeline.errors import DataError
 from pipeline.sources import ARCHIVES, MANIFEST, Failure, Skipped, Source, ending_of, shown, unknown_ending, without_ending
 
 READ_MOST = 2**20  # bytes at a time; a header of a .tar is 512, a long name a few thousand
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RecursionError, ValueError)
+BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
+    NotImplementedError, RecursionError,
+)  # fmt: skip
 OPENERS: dict[str, Any] = {".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.bz2": bz2.open, ".tar.xz": lzma.open}
 
 
@@ -56,19 +60,16 @@ def _zip(path: Path, stem: str) -> Iterator[Source | Failure | Skipped]:
         raise zipfile.BadZipFile(f"{error} ({hint})") from error
     with archive:
         for info in archive.infolist():
-            name = f"{shown(path)}/{shown(info.filename)}"
             if info.is_dir():
                 continue
-            if info.flag_bits & 1:
-                met: Source | Failure | Skipped | None = Failure(
-                    name, "read", f"{name}: encrypted; unpack it with its password"
-                )
-            elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            name = f"{shown(path)}/{shown(info.filename)}"
+            met = _member(name, stem, info.filename, partial(archive.open, info), info.file_size)
+            if isinstance(met, Source) and info.flag_bits & 1:
+                yield Failure(name, "read", f"{name}: encrypted; unpack it with its password")
+            elif isinstance(met, Source) and info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 method = zipfile.compressor_names.get(info.compress_type, info.compress_type)  # type: ignore[attr-defined]
-                met = Failure(name, "read", f"{name}: packed by the method {method!r}; pack it with deflate, as zip does")
-            else:
-                met = _member(name, stem, info.filename, partial(archive.open, info), info.file_size)
-            if met:
+                yield Failure(name, "read", f"{name}: packed by the method {method!r}; pack it with deflate, as zip does")
+            elif met:
                 yield met
 
 
@@ -79,11 +80,11 @@ def _tar(path: Path, stem: str) -> Iterator[Source | Failure | Skipped]:
             while info := archive.next():
                 archive.members.clear()  # it would keep every header
                 name = f"{shown(path)}/{shown(info.name)}"
-                if info.issparse():  # its size on paper has no bound
-                    yield Failure(name, "read", f"{name}: a sparse file in a .tar is not read; unpack it")
-                elif info.isreg():
+                if info.isreg():
                     met = _member(name, stem, info.name, partial(_extract, archive, info), info.size)
-                    if met:
+                    if isinstance(met, Source) and info.issparse():  # its size on paper has no bound
+                        yield Failure(name, "read", f"{name}: a sparse file in a .tar is not read; unpack it")
+                    elif met:
                         yield met
                 elif not info.isdir():
                     yield Skipped(name, "a link or a device in an archive; only files are read")

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -266,6 +267,34 @@ def test_encrypted_members_and_odd_methods_fail_alone(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("a.txt", TEXT)
     assert "a.txt: packed by the method 'bzip2'" in only_failure(path).reason
+
+
+@pytest.mark.parametrize(("offset", "value"), [(6, 200), (8, 0x20)], ids=["a later version", "a patch"])
+def test_a_zip_that_asks_for_more_than_we_know_is_a_failure(tmp_path: Path, offset: int, value: int) -> None:
+    path = pack(tmp_path / "week.zip", {"a.txt": TEXT})
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + offset] = value
+    path.write_bytes(raw)
+    assert "cannot be read on" in only_failure(path).reason
+
+
+@pytest.mark.parametrize("ending", [".zip", *TAR_MODES, ".csv", ".jsonl", ".parquet", ".txt.gz"])
+def test_any_damage_is_a_failure_at_most(tmp_path: Path, ending: str) -> None:
+    path, random = tmp_path / f"a{ending}", Random(13)
+    if ending in (".zip", *TAR_MODES):
+        pack(path, {"a.txt": TEXT, "b.jsonl": json.dumps({"text": TEXT}), "long" * 50 + ".txt": TEXT})
+    elif ending == ".parquet":
+        pq.write_table(pa.table({"text": [TEXT] * 9}), path)
+    else:
+        table = {".csv": f'id,text\na,"{TEXT}"\nb,No.\n', ".jsonl": json.dumps({"text": TEXT}) + "\n"}
+        write(path, table.get(ending) or gzip.compress(TEXT.encode()))
+    whole = path.read_bytes()
+    for _ in range(150):
+        raw = bytearray(whole)
+        for _ in range(random.choice([1, 3, 10])):
+            raw[random.randrange(len(raw))] = random.randrange(256)
+        path.write_bytes(raw[: random.choice([len(raw), random.randrange(len(raw))])])
+        read(path)
 
 
 def test_a_zip_without_its_end_says_so(tmp_path: Path) -> None:
