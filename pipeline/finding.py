@@ -86,7 +86,9 @@ def find(inputs: Iterable[str | Path], listed: Listing | None = None) -> Found:
                 raise ConfigError(f"{shown(path)}: {unknown_ending(path.name)}")
             named.append(path)
         elif any(map(_is_pattern, path.parts)):
-            named.append(_glob(path))
+            named.append(tree := _glob(path))
+            if not tree.folder.is_dir():
+                raise ConfigError(f"{shown(path)}: {shown(tree.folder)} is no folder")
         else:
             raise ConfigError(f"{shown(path)} does not exist")
         if isinstance(named[-1], Tree) and all(isinstance(item, Skipped) for item in _Search().input(named[-1])):
@@ -130,11 +132,10 @@ def _holds(named: Path | Tree | Listing, path: Path) -> bool:
     except ValueError:
         return False
     patterns = named.patterns
-    for part in parts:
-        patterns = _behind(patterns, part)
-        if () in patterns:
-            patterns = EVERYTHING if part != parts[-1] else patterns
-    return () in patterns
+    for part in parts[:-1]:
+        left = _behind(patterns, part)
+        patterns = EVERYTHING if () in left else left
+    return () in _behind(patterns, parts[-1])
 
 
 def _lines(listing: Listing) -> Iterator[tuple[int, str]]:

@@ -70,7 +70,7 @@ def stats(
 def export_command(
     tool: ToolName,
     output: Annotated[Path, typer.Option("--output", "-o", help="a file; for doccano a folder")],
-    inputs: Annotated[list[Path] | None, typer.Argument(help="articles to label: files or folders")] = None,
+    inputs: Annotated[list[Path] | None, typer.Argument(help="articles to label: files, folders or patterns")] = None,
     statements: Annotated[Path | None, typer.Option(help="propose these statements, which `extract` found")] = None,
     set_name: Annotated[str | None, typer.Option("--set", help="export this labelled set instead of articles")] = None,
     labels: Labels = Path("labels"),

