@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from pipeline.articles import DETAILS, Columns, Failure, Found, read_found
+from pipeline.articles import DETAILS, Columns, Failure, Found, Item, Skipped, read_found
 from pipeline.attribution import Attributor
 from pipeline.attribution.canon import canonical_names
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import write_text
 from pipeline.inference import Labeller
-from pipeline.records import Article, LabelledStatement, Statement
+from pipeline.records import LabelledStatement, Statement
 from pipeline.statements import from_dict, open_writer, read_statements, to_dict, to_json
 
 Advance = Callable[[int], None]
@@ -28,7 +28,7 @@ class Tally:
     statements: int | None = None  # none where texts were written, not statements
     without: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
+    skipped: int = 0  # files that are no articles, in folders and archives
     marked: int | None = None  # for review, in one task or more; none where every statement was to be labelled
     marked_by_task: Counter[str] = field(default_factory=Counter)
 
@@ -49,7 +49,7 @@ class Tally:
         parts += [self.review] if self.review else []
         parts += [f"{len(self.without)} articles without a statement"] if self.without else []
         parts += [f"{len(self.failures)} failed"] if self.failures else []
-        parts += [f"{len(self.skipped)} files with other endings passed over"] if self.skipped else []
+        parts += [f"{self.skipped} other files passed over"] if self.skipped else []
         return ", ".join(parts)
 
 
@@ -67,7 +67,7 @@ def run_articles(
     (`attribution.canon`); in memory are only the names.
 
     Args:
-        found: the files, from `articles.find`.
+        found: what the call names, from `articles.find`.
         output: a path whose ending chooses the format, or `-` for standard output.
         advance: called with 1 after each article.
         attributor: how statements are found; the labeller's, or the default one, where none is given.
@@ -76,7 +76,7 @@ def run_articles(
         ConfigError: the output cannot be written.
     """
     attributor = attributor or (labeller.attributor if labeller else Attributor())
-    tally = Tally(statements=0, skipped=[str(p) for p in found.skipped])
+    tally = Tally(statements=0)
     names: Counter[str] = Counter()
     with (
         open_writer(output, labeller.tasks if labeller else ()) as writer,
@@ -100,10 +100,13 @@ def run_texts(found: Found, output: str, columns: Columns | None = None) -> Tall
     """
     if output != "-" and Path(output).suffix.lower() != ".jsonl":
         raise ConfigError(f"{output}: articles are written as .jsonl, or to - for standard output")
-    tally, rows = Tally(skipped=[str(p) for p in found.skipped]), list[str]()
+    tally, rows = Tally(), list[str]()
     for item in read_found(found, columns):
         if isinstance(item, Failure):
             tally.failures.append(item)
+            continue
+        if isinstance(item, Skipped):
+            tally.skipped += 1
             continue
         details = {name: getattr(item, name) for name in DETAILS if getattr(item, name)}
         rows.append(to_json({"id": item.id, **details, "sha256": item.sha256, "text": item.text}) + "\n")
@@ -136,10 +139,11 @@ def _renamed(lines: Iterable[str], names: Mapping[str, str]) -> Iterator[Stateme
         yield statement
 
 
-def _extracted(
-    articles: Iterable[Article | Failure], tally: Tally, advance: Advance, attributor: Attributor
-) -> Iterator[list[Statement]]:
+def _extracted(articles: Iterable[Item], tally: Tally, advance: Advance, attributor: Attributor) -> Iterator[list[Statement]]:
     for article in articles:
+        if isinstance(article, Skipped):
+            tally.skipped += 1
+            continue
         if isinstance(article, Failure):
             tally.failures.append(article)
         else:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline import __version__, label_commands
 from pipeline.errors import ConfigError, PipelineError
@@ -23,7 +23,15 @@ SHIPPED_RUN = Path("shipped")
 app = typer.Typer(name="parley", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 Inputs = Annotated[
-    list[Path] | None, typer.Argument(help="articles: files or folders (.txt .html .jsonl .csv .parquet), - for stdin")
+    list[Path] | None,
+    typer.Argument(
+        help="articles: files, folders, 'quoted/**/*.txt' patterns (.txt .html .jsonl .csv .parquet, .gz, .zip, .tar); "
+        "- for standard input as one text"
+    ),
+]
+Listed = Annotated[
+    Path | None,
+    typer.Option("--from", help="a list: one path of articles a line, relative to the list's folder; - for stdin"),
 ]
 Output = Annotated[str, typer.Option("--output", "-o", help="a file: .jsonl, .csv or .parquet; - for standard output")]
 Run = Annotated[Path, typer.Option("--model", "-m", help="a run folder of train.py; shipped: the one that comes with Parley")]
@@ -45,18 +53,25 @@ def _version(version: Annotated[bool, typer.Option("--version", help="show the v
 
 
 @app.command()
-def articles(inputs: Inputs, output: Output, text_column: TextColumnName = "text", id_column: IdColumnName = "id") -> None:
+def articles(
+    output: Output,
+    inputs: Inputs = None,
+    listed: Listed = None,
+    text_column: TextColumnName = "text",
+    id_column: IdColumnName = "id",
+) -> None:
     """Read articles of any format and write them as .jsonl: the texts that all offsets point into."""
     from pipeline.batch import run_texts
 
-    with _located(inputs, output, text_column, id_column) as (found, columns):
+    with _located(inputs, listed, output, text_column, id_column) as (found, columns):
         _finish(run_texts(found, output, columns), output)
 
 
 @app.command()
 def extract(
-    inputs: Inputs,
     output: Output,
+    inputs: Inputs = None,
+    listed: Listed = None,
     parties: PartiesFile = None,
     rules_only: RulesOnly = False,
     text_column: TextColumnName = "text",
@@ -64,7 +79,7 @@ def extract(
 ) -> None:
     """Find the attributed statements of articles: who said what, where."""
     attributor = _attributor(parties, rules_only)
-    with _located(inputs, output, text_column, id_column) as (found, columns):
+    with _located(inputs, listed, output, text_column, id_column) as (found, columns):
         _over_articles(found, columns, output, None, attributor)
 
 
@@ -72,6 +87,7 @@ def extract(
 def label(
     output: Output,
     inputs: Inputs = None,
+    listed: Listed = None,
     model: Run = SHIPPED_RUN,
     statements: Annotated[Path | None, typer.Option(help="label this file of statements instead of articles")] = None,
     parties: PartiesFile = None,
@@ -84,13 +100,14 @@ def label(
 ) -> None:
     """Find the statements of articles and label each: stance, outlook, probabilities."""
     require_probability("--min-confidence", min_confidence)
-    if (statements is None) == (not inputs):
+    named = bool(inputs or listed)
+    if (statements is None) != named:
         raise ConfigError(
-            "name either articles or --statements FILE, not both" if inputs else "name articles, or --statements FILE"
+            "name either articles or --statements FILE, not both" if named else "name articles, or --statements FILE"
         )
     if statements is None:
         attributor = _attributor(parties, rules_only)
-        with _located(inputs, output, text_column, id_column) as (found, columns):
+        with _located(inputs, listed, output, text_column, id_column) as (found, columns):
             _over_articles(found, columns, output, _labeller(model, min_confidence), attributor)
     elif parties is not None or rules_only:
         given = "--rules-only" if parties is None else f"--parties {parties}"
@@ -197,7 +214,7 @@ def tune(
 def _over_articles(found: Any, columns: Any, output: str, labeller: Any, attributor: Any) -> None:
     from pipeline.batch import run_articles
 
-    with _progress(len(found.files)) as advance:
+    with _progress() as advance:
         tally = run_articles(found, output, labeller, columns, advance, attributor)
     _finish(tally, output)
 
@@ -227,27 +244,50 @@ def _finish(tally: Any, output: str) -> None:
 
 
 @contextmanager
-def _located(inputs: list[Path] | None, output: str, text_column: str, id_column: str) -> Iterator[tuple[Any, Any]]:
-    """The article files of a call; `-` is standard input as one plain text. The output must be none of them."""
+def _located(
+    inputs: list[Path] | None, listed: Path | None, output: str, text_column: str, id_column: str
+) -> Iterator[tuple[Any, Any]]:
+    """The articles of a call; `-` is standard input, as one plain text or as the list. The output must be none of them."""
     import tempfile
 
     from pipeline.articles import Columns, find
     from pipeline.files import require_writable
 
-    if not inputs:
-        raise ConfigError("name one or more articles: files or folders")
+    if not inputs and not listed:
+        raise ConfigError("name one or more articles: files, folders or patterns, or a list of them with --from FILE")
+    if listed == Path("-") and Path("-") in (inputs or ()):
+        raise ConfigError("- is standard input, which can be an article or the list of --from, not both")
     with tempfile.TemporaryDirectory() as folder:
-        paths = list(inputs)
+        paths = list(inputs or ())
         if Path("-") in paths:
             stdin = Path(folder) / "stdin.txt"
             stdin.write_bytes(sys.stdin.buffer.read())
             paths[paths.index(Path("-"))] = stdin
-        found = find(paths)
+        found = find(paths, _listing(listed, Path(folder) / "list") if listed else None)
         if output != "-":
-            if Path(output).resolve() in {path.resolve() for path, _ in found.files}:
+            if found.holds(Path(output)):
                 raise ConfigError(f"{output}: the output is one of the inputs; it would overwrite the articles")
             require_writable(Path(output))
         yield found, Columns(text_column, id_column)
+
+
+def _listing(listed: Path, copy: Path) -> Any:
+    """A list of paths; of one that can be read only once, such as standard input, a copy that is relative to this folder."""
+    import shutil
+
+    from pipeline.articles import Listing
+
+    if listed != Path("-") and listed.is_file():
+        return Listing(listed, str(listed), listed.parent)
+    if listed != Path("-") and not (listed.exists() and not listed.is_dir()):
+        raise ConfigError(f"--from {listed}: {'a folder; name it as an argument' if listed.is_dir() else 'does not exist'}")
+    with copy.open("wb") as target:
+        if listed == Path("-"):
+            shutil.copyfileobj(sys.stdin.buffer, target)
+        else:
+            with listed.open("rb") as stream:
+                shutil.copyfileobj(stream, target)
+    return Listing(copy, "standard input" if listed == Path("-") else str(listed), Path())
 
 
 def _labeller(run: Path, min_confidence: float = 0.0) -> Any:
@@ -261,14 +301,14 @@ def _labeller(run: Path, min_confidence: float = 0.0) -> Any:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A bar on a terminal; a plain line now and then elsewhere."""
+def _progress() -> Iterator[Any]:
+    """The count of articles: on a terminal as it grows, elsewhere by a plain line now and then. How many come is not known."""
     console = Console(stderr=True)
     if console.is_terminal:
-        columns = (TextColumn("articles"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task("", total=total)
-            yield lambda n: bar.update(task, advance=n, total=max(total, int(bar.tasks[task].completed) + n))
+        columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} articles"), TimeElapsedColumn())
+        with Progress(*columns, console=console) as shown:
+            task = shown.add_task("", total=None)
+            yield lambda n: shown.advance(task, n)
         return
     done = [0]
 

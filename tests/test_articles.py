@@ -18,6 +18,7 @@ from pipeline.articles import Columns, Failure, find, read_articles, read_found,
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import sha256_text
 from pipeline.records import Article
+from pipeline.sources import Skipped, Source
 
 Parley = Callable[..., tuple[int, str, str]]
 TABLES = (".jsonl", ".csv", ".parquet")
@@ -127,9 +128,9 @@ def test_hidden_files_are_left_out_and_other_endings_are_reported(tmp_path: Path
     for name in (".draft.txt", ".git/b.txt", "sub/.cache/c.txt", ".DS_Store"):
         write(tmp_path / name)
     others = [write(tmp_path / name) for name in ("notes.docx", "photo.JPG", "sub/README")]
-    found = find([tmp_path])
-    assert found.files == [(kept, "a")]
-    assert found.skipped == others
+    found = list(find([tmp_path]))
+    assert [(item.path, item.id) for item in found if isinstance(item, Source)] == [(kept, "a")]
+    assert [item.input for item in found if isinstance(item, Skipped)] == [str(path) for path in others]
 
 
 def test_a_hidden_folder_that_is_named_is_read(tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_ids_that_collide_get_their_ending_then_their_path(tmp_path: Path) -> No
     write(tmp_path / "left" / "x.txt")
     write(tmp_path / "right" / "x.txt")
     both = [tmp_path / "left", tmp_path / "right"]
-    assert [a.id for a in read(*both)[0]] == [(folder / "x.txt").as_posix() for folder in both]
+    assert [a.id for a in read(*both)[0]] == ["x", (tmp_path / "right" / "x.txt").as_posix()]
 
 
 def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ PACKAGE = ROOT / "pipeline"
 
 # Data flows down this list; a module imports only what stands above it (docs/architecture.md).
 FLOW = [
-    "errors", "files", "records", "codebook", "config", "encoder", "articles", "tables", "statements",
+    "errors", "files", "records", "codebook", "config", "encoder", "sources", "archives", "finding", "rows",
+    "articles", "tables", "statements",
     "attribution.language_check", "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon",
     "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.disputes", "attribution.grammar",
     "attribution.cues", "attribution.names", "attribution.sides", "attribution.roles", "attribution.people",
