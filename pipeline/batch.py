@@ -16,19 +16,20 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Literal
 
 from pipeline.articles import DETAILS, Columns, Failure, Found, Item, Skipped, read_found
 from pipeline.blocks import Recipe
+from pipeline.cluster import RayCrew
 from pipeline.crew import Block, Crew, cores
-from pipeline.errors import ConfigError, InterruptedRunError
+from pipeline.errors import ConfigError, DataError, InterruptedRunError, ModelError
 from pipeline.inference import Labeller
 from pipeline.joining import SHOWN, Tally, counted, join, write_failures, write_lines
 from pipeline.ledger import Ledger
 from pipeline.ledger_rows import Admission
 from pipeline.records import Article
 from pipeline.statements import open_writer, read_statements, require_output, to_dict, to_json
-from pipeline.workfolder import work_folder
+from pipeline.workfolder import BLOCKS, work_folder
 
 Advance = Callable[[int], None]
 
@@ -44,12 +45,16 @@ class Run:
     Attributes:
         columns: of tables of articles.
         workers: processes; none: one for each core.
+        engine: `local`: processes of this machine; `ray`: those of a Ray cluster.
+        address: of the cluster; none: one is started here.
         fail_over: the share of inputs, from 0 to 1, that may fail before the run is stopped.
         fresh: throw away what a stopped run with this output has done.
     """
 
     columns: Columns = field(default_factory=Columns)
     workers: int | None = None
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
     fail_over: float = 1.0
     fresh: bool = False
 
@@ -69,18 +74,23 @@ def run_articles(found: Found, output: str, recipe: Recipe, run: Run | None = No
     run = run or Run()
     recipe.check()
     require_output(output)
-    with _work_folder(output) as folder, _stoppable(folder):
+    with _work_folder(output) as folder:
         settings = {**recipe.settings(), "columns": f"{run.columns.text}, {run.columns.id}"}
         with Ledger.open(folder, settings, fresh=run.fresh) as ledger:
-            with Crew(recipe, run.workers or cores()) as crew:
+            with _crew(recipe, run) as crew, _stoppable(folder):  # Ray brings its own handlers of signals, which ours replace
                 for block, outcomes in crew.work(_blocks(found, run, ledger, advance)):
                     ledger.complete(block.number, dict(zip(block.numbers, outcomes, strict=True)))
                     advance(len(outcomes))
                     _require_few_failures(ledger, run.fail_over, SOME)
             _require_few_failures(ledger, run.fail_over, 1)
-            tally = join(ledger, output, recipe)
+            with _stoppable(folder):
+                tally = join(ledger, output, recipe)
         shutil.rmtree(folder)
     return tally
+
+
+def _crew(recipe: Recipe, run: Run) -> Crew | RayCrew:
+    return RayCrew(recipe, run.workers, run.address) if run.engine == "ray" else Crew(recipe, run.workers or cores())
 
 
 def _blocks(found: Found, run: Run, ledger: Ledger, advance: Advance) -> Iterator[Block]:
@@ -120,12 +130,19 @@ def _require_few_failures(ledger: Ledger, most: float, least: int) -> None:
 
 @contextmanager
 def _work_folder(output: str) -> Iterator[Path]:
-    """Beside the output, where a stopped run finds it again; a run to standard output leaves nothing."""
+    """Beside the output, where a stopped run finds it; a run to standard output, or one that never began, leaves nothing."""
     if output != "-":
-        yield work_folder(output)
+        folder = work_folder(output)
+        found = folder.exists()
+        try:
+            yield folder
+        except (ConfigError, DataError, ModelError):
+            if not found and not any((folder / BLOCKS).glob("*")):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         return
-    with tempfile.TemporaryDirectory() as folder:
-        yield work_folder(Path(folder) / "standard output")
+    with tempfile.TemporaryDirectory() as temporary:
+        yield work_folder(Path(temporary) / "standard output")
 
 
 @contextmanager

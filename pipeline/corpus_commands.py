@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -33,6 +33,8 @@ TextColumnName = Annotated[str, typer.Option(help="the column of a table that ho
 RulesOnly = Annotated[bool, typer.Option("--rules-only", help="without the tagger: faster, and fewer are found")]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes; default: one for each core")]
 FailOver = Annotated[str, typer.Option(help="stop when more of the inputs fail than this share, such as 5%")]
+Engine = Annotated[Literal["local", "ray"], typer.Option(help="where the work is done: here, or on a Ray cluster")]
+Address = Annotated[str | None, typer.Option(help="of the Ray cluster; default: one on this machine")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="throw away what a stopped run with this output has done")]
 IdColumnName = Annotated[str, typer.Option(help="the column of a table that holds the id")]
 PartiesFile = Annotated[
@@ -65,6 +67,8 @@ def extract(
     workers: Workers = None,
     fail_over: FailOver = "100%",
     fresh: Fresh = False,
+    engine: Engine = "local",
+    address: Address = None,
     text_column: TextColumnName = "text",
     id_column: IdColumnName = "id",
 ) -> None:
@@ -73,7 +77,7 @@ def extract(
 
     recipe = Recipe(parties=parties, rules_only=rules_only)
     with _located(inputs, listed, output, text_column, id_column) as (found, columns):
-        _over_articles(found, output, recipe, _run(columns, workers, fail_over, fresh))
+        _over_articles(found, output, recipe, _run(columns, workers, engine, address, fail_over, fresh))
 
 
 @app.command()
@@ -91,6 +95,8 @@ def label(
     workers: Workers = None,
     fail_over: FailOver = "100%",
     fresh: Fresh = False,
+    engine: Engine = "local",
+    address: Address = None,
     text_column: TextColumnName = "text",
     id_column: IdColumnName = "id",
 ) -> None:
@@ -106,7 +112,7 @@ def label(
 
         recipe = Recipe(model, min_confidence, parties, rules_only)
         with _located(inputs, listed, output, text_column, id_column) as (found, columns):
-            _over_articles(found, output, recipe, _run(columns, workers, fail_over, fresh))
+            _over_articles(found, output, recipe, _run(columns, workers, engine, address, fail_over, fresh))
     elif parties is not None or rules_only:
         given = "--rules-only" if parties is None else f"--parties {parties}"
         raise ConfigError(f"{given}: the statements of --statements are found and have sides already; leave one of them out")
@@ -117,11 +123,13 @@ def label(
         _say(f"{tally.statements} statements labelled{f', {tally.review}' if tally.review else ''}")
 
 
-def _run(columns: Any, workers: int | None, fail_over: str, fresh: bool) -> Any:
+def _run(columns: Any, workers: int | None, engine: Any, address: str | None, fail_over: str, fresh: bool) -> Any:
     from pipeline.batch import Run
     from pipeline.ledger_rows import share
 
-    return Run(columns, workers, share(fail_over), fresh)
+    if address and engine != "ray":
+        raise ConfigError(f"--address {address} is of a Ray cluster: give --engine ray with it")
+    return Run(columns, workers, engine, address, share(fail_over), fresh)
 
 
 def _over_articles(found: Any, output: str, recipe: Any, run: Any) -> None:

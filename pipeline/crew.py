@@ -104,9 +104,9 @@ class Crew:
         waiting.clear()
         self._end(kill=True)
         for block in sorted(lost, key=lambda b: b.number):
-            yield block, self._alone(block)
+            yield block, self.alone(block)
 
-    def _alone(self, block: Block) -> list[Outcome]:
+    def alone(self, block: Block) -> list[Outcome]:
         """A block that may have killed a process, by itself, and if it kills one again its articles by themselves."""
         try:
             return self._started().submit(_finish, self.recipe, block).result()

@@ -66,11 +66,13 @@ def join(ledger: Ledger, output: str, recipe: Recipe) -> Tally:
     for row in _rows(ledger):
         names.update([row["speaker"]] if row["kind"] == "person" and row["speaker"] else [])
     one = canonical_names(names, recipe.fixed_names())
-    tally = _tally(ledger.summary())
-    tally.marked = 0 if recipe.min_confidence else None
+    summary = ledger.summary()
+    tally = _tally(summary)
+    tally.statements, tally.marked = 0, 0 if recipe.min_confidence else None
     tally.failures = list(islice(ledger.failures(), SHOWN))
     with open_writer(output, recipe.tasks()) as writer:
         writer.write(counted((_renamed(row, one) for row in _rows(ledger)), recipe.tasks(), tally))
+    assert tally.statements == summary.statements, f"{tally.statements} rows, but the ledger has {summary.statements}"
     if output != "-":
         rows = (to_json(asdict(row)) for row in ledger.rows())
         write_lines(beside(output, "ledger"), rows)
@@ -90,8 +92,9 @@ def _renamed(row: Row, names: Mapping[str, str]) -> Row:
 
 
 def counted(rows: Iterable[Row], tasks: Sequence[Task], tally: Tally) -> Iterator[Row]:
-    """The rows as they come; those without a label in a task are counted in `tally`."""
+    """The rows as they come, counted in `tally`; those without a label in a task as marked."""
     for row in rows:
+        tally.statements = (tally.statements or 0) + 1
         marked = [task.name for task in tasks if row[f"{task.name}_review"]]
         if marked:
             tally.marked = (tally.marked or 0) + 1
@@ -102,7 +105,7 @@ def counted(rows: Iterable[Row], tasks: Sequence[Task], tally: Tally) -> Iterato
 def _tally(summary: Summary) -> Tally:
     states = summary.states
     return Tally(
-        articles=states["done"] + states["empty"], statements=summary.statements, without=states["empty"],
+        articles=states["done"] + states["empty"], without=states["empty"],
         duplicates=states["duplicate"], grouped=summary.grouped, failed=states["failed"], skipped=states["skipped"],
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from pipeline.files import read_json, sha256_file, write_json, write_text
 SHIPPED = Path(__file__).parent / "shipped"  # the classifier that ships with the project, known by the name `shipped`
 MANIFEST = "MANIFEST.json"
 MODEL = "model"
+WEIGHTS = "model.safetensors"
 CHANGES = "changes"  # of a low-rank training: what is needed beside the encoder
 WORK = "checkpoints"
 STARTED = "started.json"
@@ -81,6 +82,8 @@ def model_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such run. Train one first: python train.py configs/default.yaml{_runs(folder)}")
     if (folder / "config.json").is_file():
+        if not (folder / WEIGHTS).is_file():
+            raise ModelError(f"{folder}: no {WEIGHTS}; a model folder has config.json, {WEIGHTS} and a tokenizer")
         return folder
     if not (folder / MANIFEST).is_file():
         several = sorted(str(p.parent) for p in folder.glob(f"*/{MANIFEST}"))
@@ -115,7 +118,7 @@ def manifest(folder: Path) -> dict[str, str]:
 
 def identity(folder: Path) -> str:
     """The model's name and content hash, as labelled statements carry it: `default@1a2b3c4d5e6f`."""
-    weights = model_folder(folder) / "model.safetensors"
+    weights = model_folder(folder) / WEIGHTS
     named = weights.parent if weights.parent == SHIPPED else folder.resolve()
     return f"{named.parent.name if named.name == MODEL else named.name}@{sha256_file(weights)[:12]}"
 

@@ -25,7 +25,7 @@ FLOW = [
     "standoff", "corpus", "metrics", "agreement", "extraction", "runfolder", "inputs", "model", "calibration",
     "checkpoints", "optimise", "teaching", "renaming", "own_codebook", "material", "training", "documents", "tagging",
     "baselines", "inference", "details", "evaluation", "compare", "card", "job", "repeats", "tuning", "plots", "report",
-    "near_duplicates", "workfolder", "ledger_rows", "ledger", "blocks", "crew", "joining", "batch",
+    "near_duplicates", "workfolder", "ledger_rows", "ledger", "blocks", "crew", "cluster", "joining", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
     "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands",
     "corpus_commands", "cli",
