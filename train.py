@@ -1,7 +1,8 @@
 """The training job: python train.py CONFIG [key=value ...]
 
 Reads the labelled sets, trains, evaluates, and leaves a sealed run folder (docs/data_format.md). Exit status: 0 done,
-2 the call, the configuration or the data is wrong, 3 stopped by a signal with a complete checkpoint.
+2 the call, the configuration or the data is wrong, 3 stopped (by a signal, with a complete checkpoint; or by the end of
+another process): resume=true goes on.
 On several processes: torchrun --nproc_per_node=2 train.py CONFIG [key=value ...] (docs/scaling.md).
 """
 

@@ -4,8 +4,11 @@ Each process reads the same data and holds the whole model; torch averages their
 scores and speaks. What they exchange are tensors: a sum, or what the first one has.
 """
 
+import ctypes
 import os
 import re
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,9 +23,9 @@ from torch.distributed.rendezvous import rendezvous
 from pipeline.errors import ConfigError, InterruptedRunError
 from pipeline.files import sha256_text
 
-PATIENCE = timedelta(weeks=4)  # for the first to score: that a process is gone shows by its connection, not by the time
+PATIENCE = timedelta(days=14)  # for the first to score: that a process is gone shows by its connection, not by the time
 NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun tells a process
-LOST = re.compile(r"gloo|nccl|connection (?:closed|reset)|broken pipe", re.IGNORECASE)
+LOST = re.compile(r"connection (?:closed|reset)|broken pipe|socket closed|remote process", re.IGNORECASE)
 
 
 def started() -> int:
@@ -62,6 +65,8 @@ def joined() -> Iterator[bool]:
     lacking = [name for name in NAMES if not os.environ.get(name)]
     if lacking:
         raise ConfigError(f"WORLD_SIZE is {started()}, but {', '.join(lacking)} not set: unset it, or start with torchrun")
+    if dist.is_torchelastic_launched():
+        end_with_parent()
     store, rank, size = next(rendezvous("env://"))
     failures = PrefixStore("failures", store)
     try:
@@ -73,11 +78,17 @@ def joined() -> Iterator[bool]:
             raise SystemExit(1) from None
         if isinstance(error, RuntimeError) and LOST.search(str(error)):
             raise InterruptedRunError(
-                "the connection to another process is lost: it was killed, or its machine is gone. Go on with the same "
-                "command and resume=true"
+                f"the connection to another process is lost ({str(error).splitlines()[0]}): it was killed, or its machine is "
+                "gone. Go on with the same command and resume=true"
             ) from error
         raise
     dist.destroy_process_group()
+
+
+def end_with_parent() -> None:
+    """Have this process killed when torchrun is: it would go on by itself, beside the one that resumes its run. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def wait() -> None:

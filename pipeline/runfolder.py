@@ -43,7 +43,7 @@ def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
     folder, settings = config.folder, folder_settings(config, fingerprints)
     started = folder / STARTED
     if config.resume and started.is_file():
-        before = read_json(started)
+        before = {"processes": 1, **read_json(started)}
         changed = sorted(k for k in {*before, *settings} if before.get(k) != settings.get(k))
         if changed:
             raise ConfigError(

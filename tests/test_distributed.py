@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from pipeline.checkpoints import last_complete_checkpoint
 from pipeline.config import load_config
 from pipeline.errors import ConfigError
 from pipeline.files import sha256_file
-from pipeline.processes import joined
+from pipeline.processes import end_with_parent, joined
 
 
 def work(environment: dict[str, str], arguments: Sequence[str], log: Path) -> None:
@@ -277,6 +278,26 @@ def test_processes_that_nobody_joined_are_refused(tmp_path: Path, encoder: Path,
     process.start()
     process.join(120)
     assert process.exitcode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+def test_processes_end_when_torchrun_is_killed(launcher: Launcher) -> None:
+    here, there = launcher.fork.Pipe()
+    process = launcher.fork.Process(target=killed_parent, args=(there,))
+    process.start()
+    there.close()
+    assert here.recv() == "waiting"
+    process.kill()
+    assert here.poll(30)
+    with pytest.raises(EOFError):  # nobody is left at the other end
+        here.recv()
+
+
+def killed_parent(there: Connection) -> None:
+    if not os.fork():
+        end_with_parent()
+        there.send("waiting")
+    time.sleep(60)
 
 
 def unjoined(path: str) -> None:
