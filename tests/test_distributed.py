@@ -31,13 +31,13 @@ from pipeline.files import sha256_file
 from pipeline.processes import end_with_parent, joined
 
 
-def work(environment: dict[str, str], arguments: Sequence[str], log: Path) -> None:
+def work(environment: dict[str, str], arguments: Sequence[str], log: Path, place: Path) -> None:
     """What a forked process does: train.py, with both its outputs in a file."""
     with log.open("w", encoding="utf-8") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     os.environ.update(environment)
-    os.chdir(ROOT)
+    os.chdir(place)
     sys.path.insert(0, str(ROOT))
     from train import main
 
@@ -74,8 +74,8 @@ class Launcher:
         self.fork.set_forkserver_preload(["pipeline.repeats", "pipeline.training", "pipeline.tagging", *models])
         self.stores: list[TCPStore] = []
 
-    def start(self, *commands: Sequence[str]) -> Group:
-        """A process for each command."""
+    def start(self, *commands: Sequence[str], places: Sequence[Path] = ()) -> Group:
+        """A process for each command, in folders of their own where they are given."""
         store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         self.stores.append(store)
         self.number += 1
@@ -86,7 +86,7 @@ class Launcher:
                 "MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0",
                 "OMP_NUM_THREADS": "1",
             }  # fmt: skip
-            process = self.fork.Process(target=work, args=(environment, list(command), log))
+            process = self.fork.Process(target=work, args=(environment, command, log, places[rank] if places else ROOT))
             process.start()
             group.processes.append(process)
         return group
@@ -127,7 +127,7 @@ def write_table(folder: Path, encoder: Path, **training: object) -> str:
         "tasks": {task: {"column": task} for task in ("stance", "outlook")},
     }  # fmt: skip
     settings = {
-        "name": "tiny", "runs": str(folder / "runs"), "data": {"sets": [], "report": [], "table": table},
+        "name": "tiny", "runs": str(folder / "runs"), "data": {"sets": [], "report": [], "labels": str(folder), "table": table},
         "model": {"encoder": str(encoder), "max_length": 32, "dropout": 0.0},
         "training": {"patience": 500, "batch_size": 6, "learning_rate": 0.01, "threads": 1, **training},
         "evaluation": {"bootstrap": 100, "baselines": False, "batch_size": 4},
@@ -158,26 +158,22 @@ def furthest(a: Path, b: Path) -> float:
     return max(float((left[name] - right[name]).abs().max()) for name in left)
 
 
-def test_several_processes_train_as_one_does(tmp_path: Path, encoder: Path, launcher: Launcher) -> None:
-    """The last batch of an epoch has one statement: none for the other processes."""
+def test_two_processes_train_as_one_does(tmp_path: Path, encoder: Path, launcher: Launcher) -> None:
+    """By torchrun itself. The last batch of an epoch has one statement, and so none for the second process."""
     config = write_table(tmp_path, encoder, epochs=2, save_steps=4, label_smoothing=0.1, focal=1.0)
     launcher.run(1, config, "name=one")
-    said = launcher.run(3, config, "name=three", "evaluation.baselines=true").said()
-    assert not any(said[1:]) and "step 12/14" in said[0] and said[0].count("done: ") == 1  # only the first speaks
-    done = torchrun(2, config, "name=two")
-    assert done.returncode == 0 and done.stderr.count("done: ") == done.stderr.count("step 12/14") == 1, done.stderr
-    one = tmp_path / "runs" / "one"
-    training = json.loads((one / "metrics.json").read_text())["training"]
-    for name, count in (("two", 2), ("three", 3)):
-        folder = tmp_path / "runs" / name
-        assert furthest(one, folder) < 1e-4
-        metrics = json.loads((folder / "metrics.json").read_text())
-        for key in ("temperatures", "development_score", "steps"):
-            assert metrics["training"][key] == pytest.approx(training[key], abs=1e-3), key
-        losses = [[line["loss"] for line in t["history"] if "loss" in line] for t in (training, metrics["training"])]
-        assert losses[1] == pytest.approx(losses[0], abs=1e-3)
-        assert metrics["environment"]["processes"] == count
-        assert f"1 threads, {count} processes" in (folder / "README.md").read_text()
+    done = torchrun(2, config, "name=two", "evaluation.baselines=true")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("done: ") == done.stderr.count("step 12/14") == 1  # only the first speaks
+    one, two = tmp_path / "runs" / "one", tmp_path / "runs" / "two"
+    assert furthest(one, two) < 1e-4
+    metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (one, two)]
+    for key in ("temperatures", "development_score", "steps"):
+        assert metrics[1]["training"][key] == pytest.approx(metrics[0]["training"][key], abs=1e-3), key
+    losses = [[line["loss"] for line in m["training"]["history"] if "loss" in line] for m in metrics]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-3)
+    assert [m["environment"]["processes"] for m in metrics] == [1, 2]
+    assert "1 threads, 2 processes;" in (two / "README.md").read_text()
 
 
 def test_a_tagger_is_trained_by_two_as_by_one(tmp_path: Path, encoder: Path, launcher: Launcher) -> None:
@@ -187,7 +183,7 @@ def test_a_tagger_is_trained_by_two_as_by_one(tmp_path: Path, encoder: Path, lau
         "task": "attribution", "runs": str(tmp_path / "runs"),
         "data": {"sets": ["tiny"], "report": [], "labels": str(tmp_path / "labels")},
         "tagger": {"encoder": str(encoder), "rank": 4, "max_length": 64, "dropout": 0.0},
-        "training": {"epochs": 3, "batch_size": 2, "learning_rate": 0.02, "threads": 1}, "evaluation": {"bootstrap": 100},
+        "training": {"epochs": 2, "batch_size": 2, "learning_rate": 0.02, "threads": 1}, "evaluation": {"bootstrap": 100},
     }  # fmt: skip
     path.write_text(json.dumps(settings))
     launcher.run(1, path, "name=one")
@@ -198,7 +194,7 @@ def test_a_tagger_is_trained_by_two_as_by_one(tmp_path: Path, encoder: Path, lau
 def test_two_processes_that_were_stopped_and_killed_end_with_the_same_weights(
     tmp_path: Path, tiny_encoder: Path, launcher: Launcher
 ) -> None:
-    config = write_table(tmp_path, tiny_encoder, epochs=40, save_steps=2, max_steps=30)
+    config = write_table(tmp_path, tiny_encoder, epochs=40, save_steps=3, max_steps=30)
     launcher.run(2, config, "name=whole")
     runs = tmp_path / "runs"
     checkpoints, command = runs / "cut" / "checkpoints", [config, "name=cut", "resume=true"]
@@ -208,7 +204,7 @@ def test_two_processes_that_were_stopped_and_killed_end_with_the_same_weights(
         return int(found.name.split("-")[1]) if found else 0
 
     group = launcher.start(command, command)
-    reach(lambda: last_step() >= 2)
+    reach(lambda: last_step() >= 3)
     group.processes[1].terminate()  # one alone gets the signal: both stop, at one step
     assert sorted(map(str, group.end())) == ["1", "3"]
     stopped = re.findall(r"stopped by SIGTERM at step (\d+);", "".join(group.said()))
@@ -250,17 +246,24 @@ def test_a_loss_that_is_no_number_in_one_process_stops_both(tmp_path: Path, enco
 
 def test_what_cannot_be_shared_is_refused_once(tmp_path: Path, encoder: Path, launcher: Launcher) -> None:
     config = write_table(tmp_path, encoder, epochs=1)
+    places = [tmp_path / "here", tmp_path / "there"]  # as two machines would be
+    for place, label in zip(places, ("conciliatory", "escalatory"), strict=True):
+        place.mkdir()
+        rows = (tmp_path / "train.csv").read_text()
+        (place / "train.csv").write_text(f"{rows}other,they will talk,said,{label},none,talks-1\n")
     cases = {
         "training.batch_size=15 cannot be shared by 2 processes, .* give 14 or 16": [[config, "training.batch_size=15"]] * 2,
-        "process 1 on .* has not the configuration of the first": [[config], [config, "training.learning_rate=0.02"]],
         "no such configuration": [[config], [str(tmp_path / "other.json")]],
+        "process 1 on .* has not the configuration of the first": [[config], [config, "training.learning_rate=0.02"]],
+        "process 1 on .* has not the training data of the first": [[config, "data.table.train=train.csv"]] * 2,
+        "process 1 on .* does not see mine/tiny/checkpoints, which the first process made": [[config, "runs=mine"]] * 2,
     }
     for message, commands in cases.items():
-        group = launcher.start(*commands)
+        group = launcher.start(*commands, places=places)
         assert sorted(map(str, group.end())) == ["1", "2"]
         said = "".join(group.said())
         assert re.search(f"error: .*{message}", said) and said.count("error: ") == 1 and "Traceback" not in said
-    assert not list((tmp_path / "runs").glob("*/MANIFEST.json"))
+    assert not list(tmp_path.glob("**/MANIFEST.json"))
 
 
 def test_seeds_and_folds_are_run_one_by_one_by_both(tmp_path: Path, encoder: Path, launcher: Launcher) -> None:
