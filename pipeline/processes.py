@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from socket import gethostname
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
 
 from pipeline.errors import ConfigError, InterruptedRunError
 from pipeline.files import sha256_text
@@ -65,6 +64,9 @@ def joined() -> Iterator[bool]:
     lacking = [name for name in NAMES if not os.environ.get(name)]
     if lacking:
         raise ConfigError(f"WORLD_SIZE is {started()}, but {', '.join(lacking)} not set: unset it, or start with torchrun")
+    from torch.distributed.distributed_c10d import PrefixStore  # not every build of torch has them
+    from torch.distributed.rendezvous import rendezvous
+
     if dist.is_torchelastic_launched():
         end_with_parent()
     store, rank, size = next(rendezvous("env://"))
@@ -78,8 +80,8 @@ def joined() -> Iterator[bool]:
             raise SystemExit(1) from None
         if isinstance(error, RuntimeError) and LOST.search(str(error)):
             raise InterruptedRunError(
-                f"the connection to another process is lost ({str(error).splitlines()[0]}): it was killed, or its machine is "
-                "gone. Go on with the same command and resume=true"
+                "the connection to another process is lost: it was killed, or its machine is gone. Go on with the same "
+                "command and resume=true"
             ) from error
         raise
     dist.destroy_process_group()
@@ -148,7 +150,7 @@ def _backend() -> str:
     return "cpu:gloo,cuda:nccl"
 
 
-def _is_the_first_failure(failures: Store) -> bool:
+def _is_the_first_failure(failures: Any) -> bool:
     try:
         return bool(failures.add("count", 1) == 1)
     except RuntimeError:  # the store is gone with the process that kept it, and nobody knows
