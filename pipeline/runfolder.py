@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.files import read_json, sha256_file, write_json, write_text
+from pipeline.processes import count
 
 SHIPPED = Path(__file__).parent / "shipped"  # the classifier that ships with the project, known by the name `shipped`
 MANIFEST = "MANIFEST.json"
@@ -43,7 +44,7 @@ def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
     folder, settings = config.folder, folder_settings(config, fingerprints)
     started = folder / STARTED
     if config.resume and started.is_file():
-        before = read_json(started)
+        before = {"processes": 1, **read_json(started)}
         changed = sorted(k for k in {*before, *settings} if before.get(k) != settings.get(k))
         if changed:
             raise ConfigError(
@@ -63,7 +64,7 @@ def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
 
 def folder_settings(config: RunConfig, fingerprints: Mapping[str, str]) -> dict[str, Any]:
     """What must not change between the start of a run and its end, as flat keys."""
-    flat: dict[str, Any] = {f"data {name}": value for name, value in fingerprints.items()}
+    flat: dict[str, Any] = {f"data {name}": value for name, value in fingerprints.items()} | {"processes": count()}
     for key, value in config.model_dump(exclude={"resume", "evaluation"}).items():
         flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
     return dict(json.loads(json.dumps(flat)))  # as it will be read again: keys are strings

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "pipeline"
 
 # Data flows down this list; a module imports only what stands above it (docs/architecture.md).
 FLOW = [
-    "errors", "files", "records", "codebook", "config", "encoder", "sources", "archives", "finding", "rows",
+    "errors", "files", "processes", "records", "codebook", "config", "encoder", "sources", "archives", "finding", "rows",
     "articles", "tables", "statements",
     "attribution.language_check", "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon",
     "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.disputes", "attribution.grammar",
