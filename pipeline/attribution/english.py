@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 BATCH = 256  # texts that are parsed at once
-MOST_WORDS = 200_000  # that a vocabulary meets; it forgets none, so that a corpus is read with a fresh one behind so many
+MOST_WORDS = 50_000  # that a vocabulary meets; it forgets none, so that a corpus is read with a fresh one behind so many
 MOST_FORMS = 200_000  # words in one use each, whose attributes are kept
 GIVEN, TOLD = ["TAG", "DEP"], ["POS", "LEMMA", "DEP"]  # what the attribute ruler and the lemmatizer go by, and what they say
 
@@ -92,7 +92,7 @@ class _Reader:
         if len(self._forms) > MOST_FORMS:
             self._forms.clear()
         keys = [list(map(tuple, doc.to_array(["ORTH", *GIVEN]).tolist())) for doc in docs]
-        self._learn(list({key for row in keys for key in row} - self._forms.keys()))
+        self._learn(list({key for row in keys for key in row if key not in self._forms}))
         for doc, row in zip(docs, keys, strict=True):
             if self._neighbours(doc, allow_missing=True):
                 self.nlp.get_pipe("lemmatizer")(self.nlp.get_pipe("attribute_ruler")(doc))

@@ -35,7 +35,8 @@ ADDRESS = re.compile(r"[/@#_\d]")
 ROLES = 4  # of a person that are kept: the first is shown, the others only find the person again
 NEAR = 30  # mentions or holders of an office that are looked at; a bound, so that time is linear in the article's length
 NO_PERSON = ("DATE", "MONEY", "TIME", "PERCENT")
-Key, Row = TypeVar("Key"), TypeVar("Row")
+Key = TypeVar("Key")
+Row = TypeVar("Row")
 
 
 @dataclass(slots=True, eq=False)

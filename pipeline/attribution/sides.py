@@ -61,7 +61,7 @@ EXECUTIVE = re.compile(
 )
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=10_000)  # the names of one article come again and again
 def parties_in(text: str) -> tuple[str, ...]:
     """The known parties that `text` names, as names, demonyms, capitals or metonyms, in order and once each."""
     return tuple(dict.fromkeys(m.party for m in known_parties().mentions(text)))
