@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import AutoModel, AutoTokenizer
@@ -15,6 +16,7 @@ from transformers.utils import logging
 
 from pipeline.errors import ModelError
 from pipeline.files import sha256_file
+from pipeline.tokens import plain
 
 EMBEDDED = "embedded"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # as the hub publishes it
@@ -61,6 +63,11 @@ def load_encoder(encoder: str, key: str = "model.encoder") -> tuple[Any, Any]:
 def _pretrained(folder: str, **where: bool) -> tuple[Any, Any]:
     model = AutoModel.from_pretrained(folder, dtype=torch.float32, **where)
     return model, AutoTokenizer.from_pretrained(folder, **where)
+
+
+def backend(tokenizer: Any) -> Tokenizer:
+    """What a tokenizer of transformers has inside, as a plain tokenizer of its own, which `encode` and `windows` take."""
+    return plain(Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()))
 
 
 def known_shape(encoder: Any) -> dict[str, Any]:

@@ -84,14 +84,15 @@ class StanceModel(PreTrainedModel):  # type: ignore[misc]
         Args:
             input_ids: (batch, tokens) int64.
             attention_mask: (batch, tokens), 1 where there is a token.
-            token_type_ids: (batch, tokens), for encoders that tell the two segments apart.
+            token_type_ids: (batch, tokens); encoders that do not tell the two segments apart never see it.
         """
         pooled = self.dropout(self.embed(input_ids, attention_mask, token_type_ids))
         return StanceOutput(logits=tuple(self.heads[t["name"]](pooled) for t in self.config.tasks))
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """The pooled encoding of a batch, of shape (batch, width)."""
-        extra = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        segments = getattr(self.encoder.config, "type_vocab_size", 0) > 1  # not every encoder tells the two segments apart
+        extra = {"token_type_ids": token_type_ids} if segments and token_type_ids is not None else {}
         hidden: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **extra).last_hidden_state
         if self.config.pooling == "cls":
             return hidden[:, 0]

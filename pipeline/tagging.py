@@ -28,6 +28,7 @@ from pipeline.attribution.tagger import (
 from pipeline.attribution.windows import WORD, Window, windows
 from pipeline.config import RunConfig
 from pipeline.documents import Document, Marked
+from pipeline.encoder import backend
 from pipeline.errors import DataError
 from pipeline.metrics import Bootstrap, Estimate, Values
 from pipeline.optimise import Job, Reporter, finite, optimise
@@ -90,8 +91,9 @@ def tags_of(words: Sequence[Span], marked: Sequence[Marked]) -> list[int]:
 
 def _dataset(documents: Sequence[Document], tokenizer: Any, max_tokens: int) -> datasets.Dataset:
     columns: dict[str, list[Any]] = {"input_ids": [], "first": [], "labels": []}
+    reader = backend(tokenizer)
     for document in documents:
-        for window in windows(tokenizer, document.text, document.paragraphs, max_tokens):
+        for window in windows(reader, document.text, document.paragraphs, max_tokens):
             columns["input_ids"].append(window.ids)
             columns["first"].append(window.first)
             tags = [tags_of(window.words, document.roles[role]) for role in ROLES]
