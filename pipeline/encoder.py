@@ -2,6 +2,8 @@
 start here.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,13 @@ def backend(tokenizer: Any) -> Tokenizer:
 def known_shape(encoder: Any) -> dict[str, Any]:
     """An encoder's configuration as a saved model keeps it: without the path that it was loaded from on this machine."""
     return {key: value for key, value in encoder.config.to_dict().items() if key != "_name_or_path"}
+
+
+def fast(model: Any) -> tuple[Any, Callable[[], AbstractContextManager[Any]]]:
+    """A model on the GPU where there is one, and what to run it in there: bfloat16, which halves what a GPU has to do."""
+    if not torch.cuda.is_available():
+        return model, nullcontext
+    return model.to("cuda"), lambda: torch.autocast("cuda", torch.bfloat16)
 
 
 class LowRank(nn.Module):

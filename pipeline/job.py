@@ -14,6 +14,7 @@ from pipeline.material import gather
 from pipeline.metrics import Bootstrap
 from pipeline.model import save
 from pipeline.optimise import Reporter
+from pipeline.runtime import TORCH
 from pipeline.runfolder import CHANGES, MODEL, WORK, begin, seal
 from pipeline.statements import to_json
 
@@ -46,7 +47,7 @@ def train_classifier(config: RunConfig, say: Reporter) -> Path:
         save_changes(trained.model, folder / CHANGES)
     save(trained.model, trained.tokenizer, folder / MODEL)
 
-    labeller = Labeller.from_pretrained(folder / MODEL, config.evaluation.batch_size)
+    labeller = Labeller.from_pretrained(folder / MODEL, config.evaluation.batch_size, runtime=TORCH)
     scored = {"development": found.development, **found.held_out}
     scores, predictions = score_sets(labeller, scored, found.train, config, found.codebook)
     seconds["total"] = round(time.monotonic() - began, 1)
@@ -115,7 +116,7 @@ def train_tagger(config: RunConfig, say: Reporter) -> Path:
     (folder / MODEL).mkdir(exist_ok=True)
     save_changes(trained.model, folder / MODEL)
 
-    reader = tagger.Tagger.from_folder(folder / MODEL)
+    reader = tagger.Tagger.from_folder(folder / MODEL, TORCH)
     section = config.evaluation
     bootstrap = Bootstrap(section.bootstrap, section.confidence, config.seed)
     scored = {"development": parts.development, **parts.held_out}

@@ -12,19 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import set_seed
 
-from pipeline.attribution.tagger import (
-    GOES_ON,
-    INSIDE,
-    OPENS,
-    OUTSIDE,
-    ROLES,
-    TAGS,
-    Tagger,
-    TaggerModel,
-    best_tags,
-    collate,
-    create,
-)
+from pipeline.attribution.tagger import Tagger
+from pipeline.attribution.tagger_model import TaggerModel, collate, create
+from pipeline.attribution.tags import GOES_ON, INSIDE, OPENS, OUTSIDE, ROLES, TAGS, best_tags
 from pipeline.attribution.windows import WORD, Window, windows
 from pipeline.config import RunConfig
 from pipeline.documents import Document, Marked

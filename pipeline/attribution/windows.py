@@ -67,9 +67,7 @@ def windows(tokenizer: Tokenizer, text: str, spans: Sequence[Span], max_tokens: 
     return found
 
 
-def _in_pieces(
-    tokenizer: Tokenizer, text: str, spans: Sequence[Span]
-) -> Iterator[tuple[list[Span], list[list[int]]]]:
+def _in_pieces(tokenizer: Tokenizer, text: str, spans: Sequence[Span]) -> Iterator[tuple[list[Span], list[list[int]]]]:
     """The words of each span and their token ids; a word that the tokenizer makes nothing of is left out."""
     for span in spans:
         words = [Span(m.start(), m.end()) for m in WORD.finditer(text, *span)]
