@@ -20,7 +20,7 @@ from pipeline.files import read_json
 from pipeline.runtime import Graph, Values, choose
 from pipeline.tokens import TOKENIZER, read_tokenizer
 
-ERRORS = 5.0  # how many of the 8-bit graph's typical errors make a margin; chosen on news training and archive statements
+ERRORS = 4.0  # how many of the 8-bit graph's typical errors make a margin; chosen on news training and archive statements
 Columns = Mapping[str, Sequence[Sequence[int]]]
 
 

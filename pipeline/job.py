@@ -14,8 +14,8 @@ from pipeline.material import gather
 from pipeline.metrics import Bootstrap
 from pipeline.model import save
 from pipeline.optimise import Reporter
-from pipeline.runtime import TORCH
 from pipeline.runfolder import CHANGES, MODEL, WORK, begin, seal
+from pipeline.runtime import TORCH
 from pipeline.statements import to_json
 
 

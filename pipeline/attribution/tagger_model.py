@@ -20,8 +20,8 @@ from pipeline.attribution.windows import Window
 from pipeline.config import TaggerSection
 from pipeline.encoder import WEIGHTS, adapt, backend, fast, known_shape, load_encoder, read_changes
 from pipeline.errors import DataError, ModelError
-from pipeline.files import read_json, write_json
 from pipeline.exported import ABOUT
+from pipeline.files import read_json, write_json
 from pipeline.tokens import TOKENIZER
 
 
