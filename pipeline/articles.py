@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from pipeline.archives import BROKEN, why
 from pipeline.errors import DataError
@@ -50,15 +50,23 @@ class Columns:
     id: str = "id"
 
 
+class TakesIds(Protocol):
+    """What knows the ids that are taken: `Ids`, or what a consumer has on disk."""
+
+    def claim(self, name: str, article: Article) -> bool:
+        """Whether the article may have the id `name`, which is its own then."""
+        ...
+
+
 class Ids:
-    """The ids that are taken. It keeps them in memory; a consumer with a place on disk gives another object with `claim`."""
+    """The ids that are taken, kept in memory."""
 
     def __init__(self) -> None:
         """No id is taken."""
         self._taken: set[str] = set()
 
-    def claim(self, name: str, origin: str) -> bool:
-        """Whether the id `name` was free; from now on it belongs to the article at `origin`."""
+    def claim(self, name: str, article: Article) -> bool:
+        """Whether the id `name` was free; from now on it is the article's."""
         if name in self._taken:
             return False
         self._taken.add(name)
@@ -74,7 +82,7 @@ def read_articles(inputs: Iterable[str | Path], columns: Columns | None = None) 
     yield from read_found(find(inputs), columns)
 
 
-def read_found(found: Found, columns: Columns | None = None, ids: Ids | None = None) -> Iterator[Item]:
+def read_found(found: Found, columns: Columns | None = None, ids: TakesIds | None = None) -> Iterator[Item]:
     """`read_articles` for what was named before. Ids are unique in what comes out: `ids` says which are taken."""
     columns, ids = columns or Columns(), ids or Ids()
     manifest_of = lru_cache(MANIFESTS)(read_manifest)
@@ -96,7 +104,7 @@ def read_found(found: Found, columns: Columns | None = None, ids: Ids | None = N
             yield Failure(source.name, "read", f"{source.name}: it cannot be read on from here: {why(error)}")
 
 
-def _admit(article: Article, source: Source, details: Mapping[str, Any], ids: Ids) -> Article | Failure:
+def _admit(article: Article, source: Source, details: Mapping[str, Any], ids: TakesIds) -> Article | Failure:
     origin, expected = article.origin or source.name, details.get("sha256")
     if not article.text.strip():
         return Failure(origin, "read", f"{origin}: the article is empty")
@@ -109,9 +117,9 @@ def _admit(article: Article, source: Source, details: Mapping[str, Any], ids: Id
             f"{origin}: the text is not the one that {MANIFEST} beside it describes "
             f"(sha256 {article.sha256[:12]}…, not {str(expected)[:12]}…)",
         )
-    if not ids.claim(article.id, origin):
+    if not ids.claim(article.id, article):
         whole = _whole_path(article, source)
-        if whole is None or not ids.claim(whole, origin):
+        if whole is None or not ids.claim(whole, article):
             return Failure(origin, "read", f"{origin}: a second article has the id {article.id!r}")
         article = replace(article, id=whole)
     known = {k: details.get(k) or getattr(article, k) for k in DETAILS}

@@ -14,6 +14,7 @@ from pipeline.material import gather
 from pipeline.metrics import Bootstrap
 from pipeline.model import save
 from pipeline.optimise import Reporter
+from pipeline.processes import is_first
 from pipeline.runfolder import CHANGES, MODEL, WORK, begin, seal
 from pipeline.runtime import TORCH
 from pipeline.statements import to_json
@@ -39,8 +40,10 @@ def train_classifier(config: RunConfig, say: Reporter) -> Path:
         + (", ".join(f"{name} {len(part)}" for name, part in found.held_out.items()) or "none")
     )
 
-    folder = begin(config, found.fingerprints)
+    folder = begin(config, found.fingerprints) if is_first() else config.folder
     trained = training.fit(config, found.train, found.development, found.codebook, folder / WORK, say, found.soft)
+    if not is_first():
+        return folder
     seconds = {"training": round(time.monotonic() - began, 1)}
     if config.model.rank and config.model.init == "encoder":  # changes are beside the encoder as it was published
         (folder / CHANGES).mkdir(exist_ok=True)
@@ -110,8 +113,10 @@ def train_tagger(config: RunConfig, say: Reporter) -> Path:
         + (", ".join(f"{name} {len(part)}" for name, part in parts.held_out.items()) or "none")
     )
 
-    folder = begin(config, parts.fingerprints)
+    folder = begin(config, parts.fingerprints) if is_first() else config.folder
     trained = tagging.fit(config, parts.train, parts.development, folder / WORK, say)
+    if not is_first():
+        return folder
     seconds = {"training": round(time.monotonic() - began, 1)}
     (folder / MODEL).mkdir(exist_ok=True)
     save_changes(trained.model, folder / MODEL)

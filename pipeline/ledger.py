@@ -5,6 +5,7 @@ row after it, in one transaction with what became of its articles, so that a cra
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from pipeline.ledger_rows import ROWS, Admission, Input, Outcome, Row, State, Su
 from pipeline.near_duplicates import NearDuplicates
 from pipeline.records import Article
 
+ENDED = "SELECT COALESCE(o.state, i.state), COUNT(*) FROM inputs i LEFT JOIN outcomes o ON o.number = i.number"
 BATCH = 1000  # inputs that are committed at once; what a crash takes of them is read again
 
 
@@ -37,6 +39,7 @@ class Ledger:
         self._begun: dict[int, list[int]] = {}
         self._position = 0  # of the input that was given last
         self._known: int = database.execute("SELECT COALESCE(MAX(number), 0) FROM inputs").fetchone()[0]
+        self._ended = Counter(dict(database.execute(f"{ENDED} GROUP BY 1")))
 
     @classmethod
     def open(cls, work_folder: Path, settings: Mapping[str, str], ending: str = ".jsonl", fresh: bool = False) -> Self:
@@ -121,6 +124,12 @@ class Ledger:
             return self._enter(Input(None, item.input, None, "failed", item.stage, item.reason))
         return self._enter(Input(item.id, item.origin, item.sha256), item.text)
 
+    def claim(self, name: str, article: Article) -> bool:
+        """Whether an article may have the id `name`: no input before has it, but for a copy, which `admit` finds out."""
+        with workfolder.damage_named(self.folder):
+            taken = self._first("id = ? AND i.number <= ?", storable(name), self._position)
+        return taken is None or taken.sha256 == article.sha256
+
     def skip(self, path: str, reason: str) -> Admission:
         """As `admit`, for a file that is passed over, because its ending is unknown, say."""
         return self._enter(Input(None, path, None, "skipped", None, reason))
@@ -165,6 +174,7 @@ class Ledger:
             "INSERT INTO inputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (self._position, given.id, given.origin, sha256, given.state, given.stage, given.reason, copy_of, family),
         )
+        self._ended[given.state] += 1
         if self._position % BATCH == 0:
             self._database.commit()
         return Admission(self._position, given.state, given.reason)
@@ -185,8 +195,8 @@ class Ledger:
     def _row(self, number: int) -> Row:
         return Row(*self._database.execute(f"{ROWS} WHERE i.number = ?", (number,)).fetchone())
 
-    def _first(self, condition: str, value: str | bytes | None) -> Row | None:
-        found = self._database.execute(f"{ROWS} WHERE i.{condition} ORDER BY i.number LIMIT 1", (value,)).fetchone()
+    def _first(self, condition: str, *values: str | bytes | int | None) -> Row | None:
+        found = self._database.execute(f"{ROWS} WHERE i.{condition} ORDER BY i.number LIMIT 1", values).fetchone()
         return found and Row(*found)
 
     # --- blocks ---
@@ -235,6 +245,12 @@ class Ledger:
             self._database.executemany("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", _as_rows(block, outcomes))
             self._database.commit()
         del self._begun[block]
+        self._ended.update(outcome.state for outcome in outcomes.values())
+
+    def failed_share(self, least: int) -> float:
+        """The share of the inputs that have come to an end so far which failed; 0 as long as fewer than `least` have."""
+        ended = sum(self._ended[state] for state in ("done", "empty", "duplicate", "failed"))
+        return self._ended["failed"] / ended if ended >= max(1, least) else 0.0
 
     def _path(self, block: int) -> Path:
         return self.folder / workfolder.BLOCKS / f"{block:08d}{self._ending}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.articles import Failure
 from pipeline.errors import ConfigError
@@ -75,6 +75,18 @@ class Outcome:
     def state(self) -> State:
         """The article's state from now on."""
         return "failed" if self.failure else "done" if self.statements else "empty"
+
+
+def outcome_row(outcome: Outcome) -> dict[str, str | int]:
+    """An outcome as flat words, for a worker on another machine; `outcome_of` reads it."""
+    failure = outcome.failure or Failure("", "", "")
+    return {"statements": outcome.statements, "input": failure.input, "stage": failure.stage, "reason": failure.reason}
+
+
+def outcome_of(row: Mapping[str, Any]) -> Outcome:
+    """What `outcome_row` made flat."""
+    failure = Failure(row["input"], row["stage"], row["reason"]) if row["stage"] else None
+    return Outcome(row["statements"], failure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,12 @@ from typing import Any
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.files import read_json, sha256_file, write_json, write_text
+from pipeline.processes import count
 
 SHIPPED = Path(__file__).parent / "shipped"  # the classifier that ships with the project, known by the name `shipped`
 MANIFEST = "MANIFEST.json"
 MODEL = "model"
+WEIGHTS = "model.safetensors"
 CHANGES = "changes"  # of a low-rank training: what is needed beside the encoder
 WORK = "checkpoints"
 STARTED = "started.json"
@@ -42,7 +44,7 @@ def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
     folder, settings = config.folder, folder_settings(config, fingerprints)
     started = folder / STARTED
     if config.resume and started.is_file():
-        before = read_json(started)
+        before = {"processes": 1, **read_json(started)}
         changed = sorted(k for k in {*before, *settings} if before.get(k) != settings.get(k))
         if changed:
             raise ConfigError(
@@ -62,7 +64,7 @@ def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
 
 def folder_settings(config: RunConfig, fingerprints: Mapping[str, str]) -> dict[str, Any]:
     """What must not change between the start of a run and its end, as flat keys."""
-    flat: dict[str, Any] = {f"data {name}": value for name, value in fingerprints.items()}
+    flat: dict[str, Any] = {f"data {name}": value for name, value in fingerprints.items()} | {"processes": count()}
     for key, value in config.model_dump(exclude={"resume", "evaluation"}).items():
         flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
     return dict(json.loads(json.dumps(flat)))  # as it will be read again: keys are strings
@@ -81,6 +83,8 @@ def model_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such run. Train one first: python train.py configs/default.yaml{_runs(folder)}")
     if (folder / "config.json").is_file():
+        if not (folder / WEIGHTS).is_file():
+            raise ModelError(f"{folder}: no {WEIGHTS}; a model folder has config.json, {WEIGHTS} and a tokenizer")
         return folder
     if not (folder / MANIFEST).is_file():
         several = sorted(str(p.parent) for p in folder.glob(f"*/{MANIFEST}"))
@@ -115,7 +119,7 @@ def manifest(folder: Path) -> dict[str, str]:
 
 def identity(folder: Path) -> str:
     """The model's name and content hash, as labelled statements carry it: `default@1a2b3c4d5e6f`."""
-    weights = model_folder(folder) / "model.safetensors"
+    weights = model_folder(folder) / WEIGHTS
     named = weights.parent if weights.parent == SHIPPED else folder.resolve()
     return f"{named.parent.name if named.name == MODEL else named.name}@{sha256_file(weights)[:12]}"
 

@@ -22,6 +22,7 @@ from pipeline.encoder import backend
 from pipeline.errors import DataError
 from pipeline.metrics import Bootstrap, Estimate, Values
 from pipeline.optimise import Job, Reporter, finite, optimise
+from pipeline.processes import count, total
 from pipeline.records import Span
 
 IGNORED = -100  # the label of a word that is padding
@@ -59,7 +60,8 @@ def fit(
     model, tokenizer = create(config.tagger)
     data = [_dataset(part, tokenizer, config.tagger.max_length) for part in (train, development)]
     pad = tokenizer.pad_token_id
-    trainer = optimise(Job(model, tokenizer, data[0], data[1], _collator(pad), _loss, _scores), config, work, report)
+    job = Job(model, tokenizer, data[0], data[1], _collator(pad), _loss, _ignored, _scores)
+    trainer = optimise(job, config, work, report)
     best = float(trainer.state.best_metric or 0.0)
     return TrainedTagger(model.eval(), tokenizer, trainer.state.global_step, best, list(trainer.state.log_history))
 
@@ -104,9 +106,13 @@ def _collator(pad: int) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, Ten
 
 def _loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
     """Mean cross-entropy over words and roles; logits (batch, words, roles, tags), labels (batch, words, roles)."""
-    return finite(
-        torch.nn.functional.cross_entropy(outputs["logits"].reshape(-1, TAGS), labels.reshape(-1), ignore_index=IGNORED)
-    )
+    logits, truth = outputs["logits"].reshape(-1, TAGS), labels.reshape(-1)
+    summed = torch.nn.functional.cross_entropy(logits, truth, ignore_index=IGNORED, reduction="sum")
+    return finite(summed / total((truth != IGNORED).sum()).clamp(min=1) * count())
+
+
+def _ignored(labels: Tensor) -> Tensor:
+    return torch.full_like(labels, IGNORED)
 
 
 def _scores(prediction: Any) -> dict[str, float]:

@@ -526,10 +526,10 @@ def test_a_table_or_an_archive_of_any_size_is_read_in_little_memory(tmp_path: Pa
 def test_the_consumer_can_keep_the_ids(tmp_path: Path) -> None:
     class Ledger(Ids):
         def __init__(self) -> None:
-            self.seen: list[tuple[str, str]] = []
+            self.seen: list[tuple[str, str | None]] = []
 
-        def claim(self, name: str, origin: str) -> bool:
-            self.seen.append((name, origin))
+        def claim(self, name: str, article: Article) -> bool:
+            self.seen.append((name, article.origin))
             return name != "b"
 
     a, b = write(tmp_path / "a.txt"), write(tmp_path / "b.txt")

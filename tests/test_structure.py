@@ -14,7 +14,8 @@ PACKAGE = ROOT / "pipeline"
 
 # Data flows down this list; a module imports only what stands above it (docs/architecture.md).
 FLOW = [
-    "errors", "files", "records", "tokens", "runtime", "exported", "codebook", "config", "encoder", "export", "sources", "archives", "finding", "rows",
+    "errors", "files", "processes", "records", "tokens", "runtime", "exported", "codebook", "config", "encoder", "export",
+    "sources", "archives", "finding", "rows",
     "articles", "tables", "statements",
     "attribution.language_check", "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon",
     "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.disputes", "attribution.grammar",
@@ -25,9 +26,10 @@ FLOW = [
     "standoff", "corpus", "metrics", "agreement", "extraction", "runfolder", "inputs", "model", "classifier", "calibration",
     "checkpoints", "optimise", "teaching", "renaming", "own_codebook", "material", "training", "documents", "tagging",
     "baselines", "inference", "details", "evaluation", "compare", "card", "job", "repeats", "tuning", "plots", "report",
-    "near_duplicates", "workfolder", "ledger_rows", "ledger", "batch",
+    "near_duplicates", "workfolder", "ledger_rows", "ledger", "blocks", "crew", "cluster", "joining", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
-    "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands", "cli",
+    "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands",
+    "corpus_commands", "cli",
 ]  # fmt: skip
 
 

@@ -1,0 +1,153 @@
+"""What a worker does: a block of articles → their statements, labelled, and what became of each article.
+
+A recipe says how; it is small and can be sent to another process, which builds the attributor and the model from it once.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipeline import __version__
+from pipeline.articles import Failure
+from pipeline.attribution import Attributor
+from pipeline.attribution.parties import read_parties
+from pipeline.codebook import Task
+from pipeline.errors import DataError
+from pipeline.files import read_json, replacing, sha256_file
+from pipeline.inference import Labeller
+from pipeline.ledger_rows import Outcome
+from pipeline.records import Article, Statement, require_probability
+from pipeline.runfolder import identity, model_folder
+from pipeline.statements import to_dict, to_json
+
+Row = dict[str, Any]
+OF_ONE_ARTICLE = (DataError, ValueError, RecursionError, MemoryError)  # what an article can cause; anything else ends the run
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How statements are found and, with a model, labelled.
+
+    Attributes:
+        model: a run folder or `shipped`; none: statements are only found.
+        min_confidence: a label that is less probable is left out.
+        parties: a file of the corpus's own parties.
+        rules_only: without the tagger.
+    """
+
+    model: Path | None = None
+    min_confidence: float = 0.0
+    parties: Path | None = None
+    rules_only: bool = False
+
+    def check(self) -> None:
+        """See at once, before any article is read, what would stop every block.
+
+        Raises:
+            ModelError: the run is missing, incomplete or damaged.
+            ConfigError: the file of parties is none, or the confidence is no probability.
+        """
+        require_probability("--min-confidence", self.min_confidence)
+        self.fixed_names()
+        if self.model:
+            model_folder(self.model)
+
+    def settings(self) -> dict[str, str]:
+        """All that decides the output, in words: a run goes on only with the same."""
+        settings = {"version of parley": __version__, "tagger": "none" if self.rules_only else "shipped"}
+        if self.parties:
+            settings["parties"] = f"{self.parties.name}@{sha256_file(self.parties)[:12]}"
+        if self.model:
+            settings |= {"model": identity(self.model), "least confidence": f"{self.min_confidence:g}"}
+        return settings
+
+    def tasks(self) -> list[Task]:
+        """The tasks of the model, which are columns of the output; none where statements are only found."""
+        if self.model is None:
+            return []
+        config = read_json(model_folder(self.model) / "config.json")
+        return [Task(t["name"], "", tuple(t["classes"]), tuple(t["lean"])) for t in config["tasks"]]
+
+    def fixed_names(self) -> Mapping[str, str]:
+        """What the corpus's own file calls its persons: see `attribution.canon`."""
+        return read_parties(self.parties).canonical if self.parties else {}
+
+    def build(self) -> "Work":
+        """Load what it names.
+
+        Raises:
+            PipelineError: see `check`, and what loading finds.
+        """
+        attributor = Attributor(read_parties(self.parties) if self.parties else None, rules_only=self.rules_only)
+        labeller = Labeller.from_pretrained(self.model, min_confidence=self.min_confidence) if self.model else None
+        return Work(attributor, labeller)
+
+
+@lru_cache(maxsize=1)
+def built(recipe: Recipe) -> "Work":
+    """The recipe's work, built once in each process."""
+    return recipe.build()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The attributor and the labeller of a run."""
+
+    attributor: Attributor
+    labeller: Labeller | None = None
+
+    def __call__(self, articles: Sequence[Article]) -> tuple[list[Row], list[Outcome]]:
+        """The rows of all statements (`statements.to_dict`) in order, and what became of each article."""
+        found = [self._extract(article) for article in articles]
+        try:
+            rows = self._rows([s for statements in found if isinstance(statements, list) for s in statements])
+        except OF_ONE_ARTICLE:
+            return self._one_by_one(articles, found)
+        return rows, [_outcome(statements) for statements in found]
+
+    def _extract(self, article: Article) -> list[Statement] | Failure:
+        try:
+            return self.attributor.extract(article)
+        except OF_ONE_ARTICLE as error:
+            return _failure(article, "attribute", error)
+
+    def _rows(self, statements: Sequence[Statement]) -> list[Row]:
+        return [to_dict(record) for record in (self.labeller.stream(statements) if self.labeller else statements)]
+
+    def _one_by_one(
+        self, articles: Sequence[Article], found: Sequence[list[Statement] | Failure]
+    ) -> tuple[list[Row], list[Outcome]]:
+        rows, outcomes = list[Row](), list[Outcome]()
+        for article, statements in zip(articles, found, strict=True):
+            outcome = _outcome(statements)
+            try:
+                rows += self._rows(statements) if isinstance(statements, list) else []
+            except OF_ONE_ARTICLE as error:
+                outcome = Outcome(failure=_failure(article, "label", error))
+            outcomes.append(outcome)
+        return rows, outcomes
+
+
+def _outcome(found: list[Statement] | Failure) -> Outcome:
+    return Outcome(failure=found) if isinstance(found, Failure) else Outcome(len(found))
+
+
+def _failure(article: Article, stage: str, error: BaseException) -> Failure:
+    origin = article.origin or article.id
+    return Failure(origin, stage, f"{origin}: {error or type(error).__name__}")
+
+
+def write_block(path: Path, rows: Sequence[Row]) -> None:
+    """Write a block's rows, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        stream.writelines(to_json(row) + "\n" for row in rows)
+
+
+def read_block(path: Path) -> Iterator[Row]:
+    """The rows of a block, one by one."""
+    with path.open(encoding="utf-8") as stream:
+        for line in stream:
+            yield json.loads(line)

@@ -1,0 +1,165 @@
+"""Worker processes over blocks of articles. One that dies is replaced, and the article that killed it is found and left out."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Self
+
+from pipeline.articles import Failure
+from pipeline.blocks import Recipe, Row, built, write_block
+from pipeline.ledger_rows import Outcome
+from pipeline.records import Article
+
+AHEAD = 2  # blocks that are given out for each worker: one to work on, one to begin with at once
+DIED = "the process that worked on it died: killed by the system, which may have run out of memory, or by a fault in a library"
+
+Result = tuple[list[Row], list[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Articles to work on together; `numbers` are theirs in the ledger, `path` is where their rows are written."""
+
+    number: int
+    articles: tuple[Article, ...]
+    numbers: tuple[int, ...]
+    path: Path
+
+
+Waiting = dict[Future[list[Outcome]], Block]
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Crew:
+    """Processes that work by one recipe; a context, which ends them."""
+
+    def __init__(self, recipe: Recipe, workers: int) -> None:
+        """Processes are started with the first blocks; a single block is worked on in this one."""
+        self.recipe, self.workers = recipe, workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        """Return the crew."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """End all processes; after an error at once, whatever they are doing."""
+        self._end(kill=kind is not None)
+
+    def work(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, list[Outcome]]]:
+        """Each block, once its file is written, with what became of its articles, in the order in which they are done.
+
+        Raises:
+            PipelineError: the recipe cannot be built.
+            OSError: a block cannot be written.
+        """
+        given = iter(blocks)
+        first = list(islice(given, 2))
+        if len(first) == 1:
+            yield first[0], _finish(self.recipe, first[0])
+            return
+        waiting: Waiting = {}
+        for block in chain(first, given):
+            if len(waiting) >= AHEAD * self.workers:
+                yield from self._done(waiting)
+            try:
+                waiting[self._started().submit(_finish, self.recipe, block)] = block
+            except BrokenProcessPool:
+                yield from self._again(waiting, [block])
+        while waiting:
+            yield from self._done(waiting)
+
+    def _done(self, waiting: Waiting) -> Iterator[tuple[Block, list[Outcome]]]:
+        """Wait for at least one block."""
+        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+        lost = []
+        for future in done:
+            block = waiting.pop(future)
+            if isinstance(future.exception(), BrokenProcessPool):
+                lost.append(block)
+            else:
+                yield block, future.result()
+        if lost:
+            yield from self._again(waiting, lost)
+
+    def _again(self, waiting: Waiting, lost: list[Block]) -> Iterator[tuple[Block, list[Outcome]]]:
+        """A process died, and with it the pool: all blocks that were given out and not done are worked on one by one."""
+        wait(waiting)  # a broken pool ends them all at once
+        for future, block in waiting.items():
+            if isinstance(future.exception(), BrokenProcessPool):
+                lost.append(block)
+            else:
+                yield block, future.result()
+        waiting.clear()
+        self._end(kill=True)
+        for block in sorted(lost, key=lambda b: b.number):
+            yield block, self.alone(block)
+
+    def alone(self, block: Block) -> list[Outcome]:
+        """A block that may have killed a process, by itself, and if it kills one again its articles by themselves."""
+        try:
+            return self._started().submit(_finish, self.recipe, block).result()
+        except BrokenProcessPool:
+            self._end(kill=True)
+        rows, outcomes = list[Row](), list[Outcome]()
+        for article in block.articles:
+            try:
+                own, (outcome,) = self._started().submit(_results, self.recipe, (article,)).result()
+            except BrokenProcessPool:
+                self._end(kill=True)
+                origin = article.origin or article.id
+                own, outcome = [], Outcome(failure=Failure(origin, "attribute", f"{origin}: {DIED}"))
+            rows += own
+            outcomes.append(outcome)
+        write_block(block.path, rows)
+        return outcomes
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")  # a fork would take the ledger's open database along
+            self._pool = ProcessPoolExecutor(self.workers, context, _begin)
+        return self._pool
+
+    def _end(self, kill: bool) -> None:
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        if kill:
+            for process in multiprocessing.active_children():
+                process.kill()
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """In a new process: leave Ctrl-C to the parent, and do not outlive it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _results(recipe: Recipe, articles: Sequence[Article]) -> Result:
+    return built(recipe)(articles)
+
+
+def _finish(recipe: Recipe, block: Block) -> list[Outcome]:
+    """Work on a block and write its rows."""
+    rows, outcomes = _results(recipe, block.articles)
+    write_block(block.path, rows)
+    return outcomes
