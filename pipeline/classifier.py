@@ -71,7 +71,14 @@ def open_classifier(folder: Path, runtime: str = "auto", threads: int | None = N
         ModelError: see `model.load`.
         ExportError, ConfigError: see `runtime.choose`.
     """
-    return choose(runtime, lambda: OnnxClassifier(folder, threads), lambda: TorchClassifier.load(folder, threads))
+
+    def onnx() -> Classifier:
+        return OnnxClassifier(folder, threads)
+
+    def torch() -> Classifier:
+        return TorchClassifier.load(folder, threads)
+
+    return choose(runtime, onnx, torch)
 
 
 class OnnxClassifier:
@@ -110,7 +117,7 @@ class OnnxClassifier:
         again = np.flatnonzero(doubtful(found, self.about, self.margin, least))
         self.rows, self.again = self.rows + len(found), self.again + len(again)
         if len(again):
-            found[again] = self._full({name: [rows[i] for i in again] for name, rows in columns.items()})
+            found[again] = self._full({name: [rows[i] for i in again.tolist()] for name, rows in columns.items()})
         return found
 
 
@@ -119,11 +126,12 @@ def doubtful(logits: Values, about: About, margin: float, least: float) -> NDArr
     doubt = np.zeros(len(logits), dtype=np.bool_)
     for task, z in about.by_task(logits):
         room = margin / about.temperatures.get(task.name, 1.0)
-        second, first = np.sort(z, axis=1)[:, -2:].T
-        doubt |= first - second < room
-        if least:  # the log-odds of the likeliest class against those that decide
-            rest = np.log(np.exp(np.where(z == first[:, None], -np.inf, z) - first[:, None]).sum(1))
-            doubt |= np.abs(-rest - np.log(least / (1 - least) if least < 1 else np.inf)) < room
+        ranked = np.sort(z, axis=1)
+        lead = ranked[:, -1:] - ranked[:, :-1]  # of the likeliest class over each other
+        doubt |= lead.min(1) < room
+        if 0 < least < 1:  # the log-odds of the likeliest class, and those that decide
+            odds = -np.log(np.exp(-lead).sum(1))
+            doubt |= np.abs(odds - np.log(least / (1 - least))) < room
     return doubt
 
 

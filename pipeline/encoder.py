@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging
 
 from pipeline.errors import ModelError
 from pipeline.files import sha256_file
@@ -142,9 +141,3 @@ def read_changes(model: Any, folder: Path) -> None:
         raise ModelError(f"{folder}: {WEIGHTS} does not fit the encoder that config.json names")
     model.load_state_dict(changed, strict=False)
     merge(model.encoder)
-
-
-def quiet() -> None:
-    """Turn off the progress bars and notices of transformers; entry points call this, nothing else does."""
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()

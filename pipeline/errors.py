@@ -25,7 +25,7 @@ class ModelError(PipelineError):
 
 
 class ExportError(ModelError):
-    """A model that cannot be exported for ONNX Runtime, or whose export cannot be kept anywhere; in PyTorch it runs all the same."""
+    """A model that cannot be exported for ONNX Runtime, or whose export can be kept nowhere; in PyTorch it runs."""
 
 
 class InterruptedRunError(PipelineError):

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.card import write_card
 from pipeline.config import RunConfig
-from pipeline.encoder import quiet, save_changes
+from pipeline.encoder import save_changes
 from pipeline.evaluation import environment, score_sets, versions
 from pipeline.files import write_json, write_text
 from pipeline.inference import Labeller
@@ -16,7 +16,7 @@ from pipeline.model import save
 from pipeline.optimise import Reporter
 from pipeline.processes import is_first
 from pipeline.runfolder import CHANGES, MODEL, WORK, begin, seal
-from pipeline.runtime import TORCH
+from pipeline.runtime import TORCH, quiet
 from pipeline.statements import to_json
 
 

@@ -1,8 +1,9 @@
-"""Which library a model runs in, ONNX Runtime or PyTorch, and running it in the first. Torch is imported only where it is used."""
+"""Which library a model runs in, ONNX Runtime or PyTorch, and running it in the first; torch is imported only where used."""
 
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,17 @@ Values = NDArray[np.float32]
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+def quiet() -> None:
+    """Turn off the progress bars and notices of transformers, now or when it is loaded; entry points call this alone."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if "transformers" in sys.modules:
+        from transformers.utils import logging as notices
+
+        notices.set_verbosity_error()
+        notices.disable_progress_bar()
 
 
 def cores() -> int:
@@ -45,6 +57,15 @@ def has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
+def resolve(runtime: str) -> str:
+    """The runtime that `auto` means here; any other is itself.
+
+    Raises:
+        ConfigError: there is no such runtime.
+    """
+    return require_runtime(runtime) if runtime != AUTO else TORCH if has_gpu() else ONNX
+
+
 def choose(runtime: str, onnx: Callable[[], T], torch: Callable[[], T]) -> T:
     """What `onnx` or `torch` gives: by `auto` ONNX Runtime on a CPU and PyTorch where a GPU is, or a model cannot be exported.
 
@@ -52,7 +73,7 @@ def choose(runtime: str, onnx: Callable[[], T], torch: Callable[[], T]) -> T:
         ConfigError: there is no such runtime.
         ExportError: the model cannot be exported, or its export be kept nowhere, and `onnx` was asked for.
     """
-    if require_runtime(runtime) == TORCH or (runtime == AUTO and has_gpu()):
+    if resolve(runtime) == TORCH:
         return torch()
     try:
         return onnx()

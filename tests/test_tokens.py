@@ -18,8 +18,10 @@ from pipeline.tokens import encodable
 MPNET = "sentence-transformers/all-mpnet-base-v2"
 ODD = [
     "", " ", "\n\n\t", "we offer peace", "[SEP] [CLS] [MASK] [PAD] [UNK]", "</s><s> <mask> <pad>", "ça dépend – «voilà»…",
-    "“They’ll go,” he said—‘now’.", "Orlan's 1,234.50 crowns (5%)", "平和を望む", "мир", "🕊️🏳️‍🌈", "\ud800 alone", "a\u0000b\u200bc\ufeffd\u00adx",
-    "e\u0301 and \u00e9", "x" * 500, "unbelievably " * 3, "war " * 400, "a-b_c/d\\e@f#g " * 90, "\u202eright to left", "ﬁ ligature ½", "##war ##s",
+    "“They’ll go,” he said—‘now’.", "Orlan's 1,234.50 crowns (5%)", "平和を望む", "мир", "🕊️🏳️‍🌈", "\ud800 alone",
+    "a\u0000b\u200bc\ufeffd\u00adx",
+    "e\u0301 and \u00e9", "x" * 500, "unbelievably " * 3, "war " * 400,
+    "a-b_c/d\\e@f#g " * 90, "\u202eright to left", "ﬁ ligature ½", "##war ##s",
     "talks " * 6000, "q" * (LONGEST_TEXT + 7),
 ]  # fmt: skip
 SAID = [text for text in ODD if text.strip()]  # a statement has a text

@@ -71,7 +71,7 @@ class Tagger:
         graph = Graph(home / FULL, threads)
 
         def read(window: Window) -> Logits:
-            said = graph({"input_ids": [window.ids]})[0]
+            said: Logits = graph({"input_ids": [window.ids]})[0]
             return said[window.first].reshape(len(window.first), len(ROLES), TAGS)
 
         return cls(read, read_tokenizer(home / TOKENIZER), int(read_json(home / ABOUT)["max_tokens"]))

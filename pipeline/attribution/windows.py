@@ -77,7 +77,7 @@ def _in_pieces(tokenizer: Tokenizer, text: str, spans: Sequence[Span]) -> Iterat
         encoded = tokenizer.encode(written, is_pretokenized=True, add_special_tokens=False)
         pieces: list[list[int]] = [[] for _ in words]
         for piece, index in zip(encoded.ids, encoded.word_ids, strict=True):
-            if len(pieces[index]) < MOST_PIECES:
+            if index is not None and len(pieces[index]) < MOST_PIECES:
                 pieces[index].append(piece)
         kept = [(w, p) for w, p in zip(words, pieces, strict=True) if p]
         yield [w for w, _ in kept], [p for _, p in kept]
