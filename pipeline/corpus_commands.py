@@ -139,7 +139,9 @@ def _run(columns: Any, workers: int | None, engine: Any, address: str | None, fa
 
 def _over_articles(found: Any, output: str, recipe: Any, run: Any) -> None:
     from pipeline.batch import run_articles
+    from pipeline.runtime import quiet
 
+    quiet()
     with _progress() as advance:
         tally = run_articles(found, output, recipe, run, advance)
     _finish(tally, output)

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import logging
+import shutil
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -61,11 +63,11 @@ class Kept:
         self.key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:32]
         self.source, self._build = source, build
         self._checked: set[str] = set()
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: Path | None = None
 
     @property
     def _home(self) -> Path:
-        return Path(self._temporary.name) / "model" if self._temporary else user_cache_path("parley") / "models" / self.key
+        return self._temporary / "model" if self._temporary else user_cache_path("parley") / "models" / self.key
 
     def folder(self, *names: str) -> Path:
         """The folder, in which the named files are whole.
@@ -103,7 +105,11 @@ class Kept:
             log.warning(
                 "%s: cannot be written (%s); the model is exported for this run alone", self._home.parent, error.strerror
             )
-            self._temporary = tempfile.TemporaryDirectory(prefix="parley-", ignore_cleanup_errors=True)
+            try:
+                self._temporary = Path(tempfile.mkdtemp(prefix="parley-"))
+            except OSError:
+                raise ExportError(f"{self._home.parent}, {tempfile.gettempdir()}: neither can be written") from error
+            weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
             self._make(names)
 
     def _write(self) -> None:
