@@ -17,7 +17,7 @@ from pathlib import Path
 from textacy_peer import INSTALL, INSTALLED, triples
 
 from pipeline.attribution import Attributor
-from pipeline.attribution.parse import language
+from pipeline.attribution.english import language
 from pipeline.corpus import LabelledSet, load_set
 from pipeline.records import Article
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from pipeline.attribution.english import language
 from pipeline.attribution.paragraphs import split_paragraphs
-from pipeline.attribution.parse import language
 from pipeline.records import Article, Span, Statement
 
 INSTALLED = find_spec("textacy") is not None

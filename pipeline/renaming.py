@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from pipeline.attribution.parse import language
+from pipeline.attribution.english import language
 from pipeline.errors import DataError
 from pipeline.records import Statement
 

@@ -233,18 +233,15 @@ def test_the_choice_of_a_runtime(monkeypatch: pytest.MonkeyPatch, caplog: pytest
 def test_neither_torch_nor_transformers_is_loaded(run: Path) -> None:
     Labeller.from_pretrained(run, runtime="onnx")
     Tagger.from_folder(tagger.SHIPPED, "onnx")
+    text = "Envoys met in Orlan on Monday.\n\n“We offer peace,” said Mira Tolvan, the Orlan envoy."
     code = f"""
 import sys
 from pipeline import Labeller
-from pipeline.attribution.tagger import shipped_tagger
-from pipeline.records import Span, Statement
-(labelled,) = Labeller.from_pretrained({str(run)!r}, runtime="onnx").label_statements([Statement("s", "we offer peace")])
-text = "Tolvan said that the offer was dead."
-found = shipped_tagger("onnx").tag(text, [Span(0, len(text))])
-print(labelled["stance"] is not None, len(found), [m for m in ("torch", "transformers", "onnx") if m in sys.modules])
+labelled = Labeller.from_pretrained({str(run)!r}, runtime="onnx").label({text!r})
+print([s["stance"] is not None for s in labelled], [m for m in ("torch", "transformers", "onnx") if m in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout == "True 3 []\n", done.stderr
+    assert done.stdout == "[True] []\n", done.stderr
 
 
 def test_label_takes_a_runtime(run: Path, tmp_path: Path, parley: Any) -> None:
