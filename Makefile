@@ -25,6 +25,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/attribution.py
 	$(BIN)/python benchmarks/phenomena.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/runtime.py
 
 # The tagger that ships, trained anew from the labelled sets (docs/attribution.md): needs the texts of news.
 tagger: $(READY)

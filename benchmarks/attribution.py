@@ -20,10 +20,10 @@ from pipeline.attribution import Attributor
 from pipeline.attribution.paragraphs import split_paragraphs
 from pipeline.attribution.tagger import shipped_tagger
 from pipeline.corpus import LabelledSet, load_set
-from pipeline.encoder import quiet
 from pipeline.extraction import Compared, extract_set, score_extraction
 from pipeline.metrics import Bootstrap, Estimate
 from pipeline.records import Article, Span, Statement
+from pipeline.runtime import quiet
 
 ROOT = Path(__file__).parents[1]
 DEFAULT = ("news:development", "news:test", "gold", "dispatches:test")

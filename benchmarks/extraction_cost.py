@@ -19,8 +19,8 @@ from pipeline import attribution
 from pipeline.articles import read_articles
 from pipeline.attribution import Attributor, english
 from pipeline.attribution.tagger import shipped_tagger
-from pipeline.encoder import quiet
 from pipeline.records import Article
+from pipeline.runtime import quiet
 
 ROOT = Path(__file__).parents[1]
 MOST = 40  # articles

@@ -106,8 +106,9 @@ def labelling(run: Path, dispatches: LabelledSet) -> None:
     import torch  # here, because the processes of `rates` import this file and need none of these
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-    from pipeline.encoder import encoder_folder, quiet
+    from pipeline.encoder import encoder_folder
     from pipeline.inference import Labeller
+    from pipeline.runtime import quiet
 
     quiet()
     statements = [e.statement for e in dispatches.examples]

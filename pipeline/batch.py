@@ -21,13 +21,14 @@ from typing import IO, Literal
 from pipeline.articles import DETAILS, Columns, Failure, Found, Item, Skipped, read_found
 from pipeline.blocks import Recipe
 from pipeline.cluster import RayCrew
-from pipeline.crew import Block, Crew, cores
+from pipeline.crew import Block, Crew
 from pipeline.errors import ConfigError, DataError, InterruptedRunError, ModelError
 from pipeline.inference import Labeller
 from pipeline.joining import SHOWN, Tally, counted, join, write_failures, write_lines
 from pipeline.ledger import Ledger
 from pipeline.ledger_rows import Admission
 from pipeline.records import Article
+from pipeline.runtime import cores
 from pipeline.statements import open_writer, read_statements, require_output, to_dict, to_json
 from pipeline.workfolder import BLOCKS, work_folder
 

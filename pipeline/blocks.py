@@ -21,6 +21,7 @@ from pipeline.inference import Labeller
 from pipeline.ledger_rows import Outcome
 from pipeline.records import Article, Statement, require_probability
 from pipeline.runfolder import identity, model_folder
+from pipeline.runtime import require_runtime, resolve
 from pipeline.statements import to_dict, to_json
 
 Row = dict[str, Any]
@@ -36,12 +37,16 @@ class Recipe:
         min_confidence: a label that is less probable is left out.
         parties: a file of the corpus's own parties.
         rules_only: without the tagger.
+        runtime: what the models run in (`runtime.choose`).
+        threads: of each model; none: one for each core. They change no bit of the output.
     """
 
     model: Path | None = None
     min_confidence: float = 0.0
     parties: Path | None = None
     rules_only: bool = False
+    runtime: str = "auto"
+    threads: int | None = None
 
     def check(self) -> None:
         """See at once, before any article is read, what would stop every block.
@@ -51,6 +56,7 @@ class Recipe:
             ConfigError: the file of parties is none, or the confidence is no probability.
         """
         require_probability("--min-confidence", self.min_confidence)
+        require_runtime(self.runtime)
         self.fixed_names()
         if self.model:
             model_folder(self.model)
@@ -58,6 +64,8 @@ class Recipe:
     def settings(self) -> dict[str, str]:
         """All that decides the output, in words: a run goes on only with the same."""
         settings = {"version of parley": __version__, "tagger": "none" if self.rules_only else "shipped"}
+        if self.model or not self.rules_only:
+            settings["runtime"] = resolve(self.runtime)
         if self.parties:
             settings["parties"] = f"{self.parties.name}@{sha256_file(self.parties)[:12]}"
         if self.model:
@@ -81,8 +89,13 @@ class Recipe:
         Raises:
             PipelineError: see `check`, and what loading finds.
         """
-        attributor = Attributor(read_parties(self.parties) if self.parties else None, rules_only=self.rules_only)
-        labeller = Labeller.from_pretrained(self.model, min_confidence=self.min_confidence) if self.model else None
+        parties = read_parties(self.parties) if self.parties else None
+        attributor = Attributor(parties, rules_only=self.rules_only, runtime=self.runtime, threads=self.threads)
+        if self.model is None:
+            return Work(attributor)
+        labeller = Labeller.from_pretrained(
+            self.model, min_confidence=self.min_confidence, runtime=self.runtime, threads=self.threads
+        )
         return Work(attributor, labeller)
 
 

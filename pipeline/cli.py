@@ -50,7 +50,7 @@ def evaluate(
         raise ConfigError(
             f"{set_name} has no {split} statements to score; its statements, where texts were found: {there or 'none'}"
         )
-    result = evaluate_run(labeller(model), labelled, split, output, resamples)
+    result = evaluate_run(labeller(model, runtime="torch"), labelled, split, output, resamples)
     for line in result:
         typer.echo(line)
 

@@ -6,7 +6,7 @@ one machine. Blocks go to them and come back as files in the work folder, which 
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -40,7 +40,7 @@ class RayCrew:
 
     def __init__(self, recipe: Recipe, workers: int | None = None, address: str | None = None) -> None:
         """Use at most so many workers, none: one for each core; of the cluster at `address`, none: one is started here."""
-        self.recipe, self.workers, self.address = recipe, workers, address
+        self.recipe, self.workers, self.address = replace(recipe, threads=1), workers, address
 
     def __enter__(self) -> Self:
         """Join the cluster.

@@ -36,6 +36,10 @@ FailOver = Annotated[str, typer.Option(help="stop when more of the inputs fail t
 Engine = Annotated[Literal["local", "ray"], typer.Option(help="where the work is done: here, or on a Ray cluster")]
 Address = Annotated[str | None, typer.Option(help="of the Ray cluster; default: one on this machine")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="throw away what a stopped run with this output has done")]
+Runtime = Annotated[
+    Literal["auto", "onnx", "torch"],
+    typer.Option(help="what the models run in; auto: ONNX Runtime on a CPU, PyTorch where a GPU is"),
+]
 IdColumnName = Annotated[str, typer.Option(help="the column of a table that holds the id")]
 PartiesFile = Annotated[
     Path | None, typer.Option("--parties", help="a .yaml of the parties of these articles: docs/data_format.md")
@@ -92,6 +96,7 @@ def label(
     min_confidence: Annotated[
         float, typer.Option(help="0 to 1: a label less probable than this is left out and marked for review")
     ] = 0.0,
+    runtime: Runtime = "auto",
     workers: Workers = None,
     fail_over: FailOver = "100%",
     fresh: Fresh = False,
@@ -110,7 +115,7 @@ def label(
     if statements is None:
         from pipeline.blocks import Recipe
 
-        recipe = Recipe(model, min_confidence, parties, rules_only)
+        recipe = Recipe(model, min_confidence, parties, rules_only, runtime)
         with _located(inputs, listed, output, text_column, id_column) as (found, columns):
             _over_articles(found, output, recipe, _run(columns, workers, engine, address, fail_over, fresh))
     elif parties is not None or rules_only:
@@ -119,7 +124,7 @@ def label(
     else:
         from pipeline.batch import run_statements
 
-        tally = run_statements(statements, output, labeller(model, min_confidence))
+        tally = run_statements(statements, output, labeller(model, min_confidence, runtime))
         _say(f"{tally.statements} statements labelled{f', {tally.review}' if tally.review else ''}")
 
 
@@ -134,7 +139,9 @@ def _run(columns: Any, workers: int | None, engine: Any, address: str | None, fa
 
 def _over_articles(found: Any, output: str, recipe: Any, run: Any) -> None:
     from pipeline.batch import run_articles
+    from pipeline.runtime import quiet
 
+    quiet()
     with _progress() as advance:
         tally = run_articles(found, output, recipe, run, advance)
     _finish(tally, output)
@@ -219,19 +226,19 @@ def _progress() -> Iterator[Any]:
     yield advance
 
 
-def labeller(run: Path, min_confidence: float = 0.0) -> Any:
-    """The labeller of a run; a missing one is said at once, before torch is loaded.
+def labeller(run: Path, min_confidence: float = 0.0, runtime: str = "auto") -> Any:
+    """The labeller of a run; a missing one is said at once, before anything is loaded.
 
     Raises:
         ModelError: the run is missing, incomplete or damaged.
     """
-    from pipeline.encoder import quiet
     from pipeline.inference import Labeller
     from pipeline.runfolder import model_folder
+    from pipeline.runtime import quiet
 
     model_folder(run)
     quiet()
-    return Labeller.from_pretrained(run, min_confidence=min_confidence)
+    return Labeller.from_pretrained(run, min_confidence=min_confidence, runtime=runtime)
 
 
 def _say(line: str) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Self
@@ -16,6 +16,7 @@ from pipeline.articles import Failure
 from pipeline.blocks import Recipe, Row, built, write_block
 from pipeline.ledger_rows import Outcome
 from pipeline.records import Article
+from pipeline.runtime import cores
 
 AHEAD = 2  # blocks that are given out for each worker: one to work on, one to begin with at once
 DIED = "the process that worked on it died: killed by the system, which may have run out of memory, or by a fault in a library"
@@ -36,17 +37,13 @@ class Block:
 Waiting = dict[Future[list[Outcome]], Block]
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Crew:
     """Processes that work by one recipe; a context, which ends them."""
 
     def __init__(self, recipe: Recipe, workers: int) -> None:
         """Processes are started with the first blocks; a single block is worked on in this one."""
         self.recipe, self.workers = recipe, workers
+        self._shared = replace(recipe, threads=max(1, cores() // workers))  # of workers that share the cores
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -74,7 +71,7 @@ class Crew:
             if len(waiting) >= AHEAD * self.workers:
                 yield from self._done(waiting)
             try:
-                waiting[self._started().submit(_finish, self.recipe, block)] = block
+                waiting[self._started().submit(_finish, self._shared, block)] = block
             except BrokenProcessPool:
                 yield from self._again(waiting, [block])
         while waiting:
@@ -109,13 +106,13 @@ class Crew:
     def alone(self, block: Block) -> list[Outcome]:
         """A block that may have killed a process, by itself, and if it kills one again its articles by themselves."""
         try:
-            return self._started().submit(_finish, self.recipe, block).result()
+            return self._started().submit(_finish, self._shared, block).result()
         except BrokenProcessPool:
             self._end(kill=True)
         rows, outcomes = list[Row](), list[Outcome]()
         for article in block.articles:
             try:
-                own, (outcome,) = self._started().submit(_results, self.recipe, (article,)).result()
+                own, (outcome,) = self._started().submit(_results, self._shared, (article,)).result()
             except BrokenProcessPool:
                 self._end(kill=True)
                 origin = article.origin or article.id

@@ -24,6 +24,10 @@ class ModelError(PipelineError):
     """A model folder that is missing, incomplete, damaged or of the wrong kind."""
 
 
+class ExportError(ModelError):
+    """A model that cannot be exported for ONNX Runtime, or whose export can be kept nowhere; in PyTorch it runs."""
+
+
 class InterruptedRunError(PipelineError):
     """A run that was told to stop, or cannot go on now; what it had done is kept and the message says how to go on."""
 

@@ -13,7 +13,6 @@ from typing import Any
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.files import read_json, sha256_file, write_json, write_text
-from pipeline.processes import count
 
 SHIPPED = Path(__file__).parent / "shipped"  # the classifier that ships with the project, known by the name `shipped`
 MANIFEST = "MANIFEST.json"
@@ -64,6 +63,8 @@ def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
 
 def folder_settings(config: RunConfig, fingerprints: Mapping[str, str]) -> dict[str, Any]:
     """What must not change between the start of a run and its end, as flat keys."""
+    from pipeline.processes import count  # which needs torch, that reading a run folder does not
+
     flat: dict[str, Any] = {f"data {name}": value for name, value in fingerprints.items()} | {"processes": count()}
     for key, value in config.model_dump(exclude={"resume", "evaluation"}).items():
         flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}

@@ -12,22 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import set_seed
 
-from pipeline.attribution.tagger import (
-    GOES_ON,
-    INSIDE,
-    OPENS,
-    OUTSIDE,
-    ROLES,
-    TAGS,
-    Tagger,
-    TaggerModel,
-    best_tags,
-    collate,
-    create,
-)
+from pipeline.attribution.tagger import Tagger
+from pipeline.attribution.tagger_model import TaggerModel, collate, create
+from pipeline.attribution.tags import GOES_ON, INSIDE, OPENS, OUTSIDE, ROLES, TAGS, best_tags
 from pipeline.attribution.windows import WORD, Window, windows
 from pipeline.config import RunConfig
 from pipeline.documents import Document, Marked
+from pipeline.encoder import backend
 from pipeline.errors import DataError
 from pipeline.metrics import Bootstrap, Estimate, Values
 from pipeline.optimise import Job, Reporter, finite, optimise
@@ -92,8 +83,9 @@ def tags_of(words: Sequence[Span], marked: Sequence[Marked]) -> list[int]:
 
 def _dataset(documents: Sequence[Document], tokenizer: Any, max_tokens: int) -> datasets.Dataset:
     columns: dict[str, list[Any]] = {"input_ids": [], "first": [], "labels": []}
+    reader = backend(tokenizer)
     for document in documents:
-        for window in windows(tokenizer, document.text, document.paragraphs, max_tokens):
+        for window in windows(reader, document.text, document.paragraphs, max_tokens):
             columns["input_ids"].append(window.ids)
             columns["first"].append(window.first)
             tags = [tags_of(window.words, document.roles[role]) for role in ROLES]

@@ -18,6 +18,7 @@ from transformers import DataCollatorWithPadding, Trainer, set_seed
 from pipeline.calibration import fit_temperature
 from pipeline.codebook import Codebook, Task
 from pipeline.config import SOFT, RunConfig
+from pipeline.encoder import backend
 from pipeline.errors import DataError
 from pipeline.inputs import encode
 from pipeline.metrics import Indices, TaskF1, Values
@@ -110,7 +111,7 @@ def _aims(example: Example, tasks: Sequence[Task], pull: Sequence[Values], weigh
 
 def _dataset(taught: Sequence[tuple[Statement, list[float]]], tokenizer: Any, config: RunConfig) -> datasets.Dataset:
     columns: dict[str, Any] = dict(
-        encode(tokenizer, [statement for statement, _ in taught], config.model.fields, config.model.max_length)
+        encode(backend(tokenizer), [statement for statement, _ in taught], config.model.fields, config.model.max_length)
     )
     columns["labels"] = [[*aims, row] for row, (_, aims) in enumerate(taught)]
     return datasets.Dataset.from_dict(columns)

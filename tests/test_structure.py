@@ -14,16 +14,16 @@ PACKAGE = ROOT / "pipeline"
 
 # Data flows down this list; a module imports only what stands above it (docs/architecture.md).
 FLOW = [
-    "errors", "files", "processes", "records", "codebook", "config", "encoder", "sources", "archives", "finding", "rows",
+    "errors", "files", "processes", "records", "tokens", "runtime", "exported", "codebook", "config", "encoder", "export",
+    "sources", "archives", "finding", "rows",
     "articles", "tables", "statements",
     "attribution.language_check", "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon",
     "attribution.paragraphs", "attribution.quotations", "attribution.english", "attribution.parse", "attribution.disputes",
     "attribution.grammar", "attribution.cues", "attribution.names", "attribution.sides", "attribution.roles",
     "attribution.people", "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences",
-    "attribution.windows",
-    "attribution.tagger",
+    "attribution.windows", "attribution.tags", "attribution.tagger_model", "attribution.tagger",
     "attribution.linking", "attribution.combining", "attribution",
-    "standoff", "corpus", "metrics", "agreement", "extraction", "runfolder", "inputs", "model", "calibration",
+    "standoff", "corpus", "metrics", "agreement", "extraction", "runfolder", "inputs", "model", "classifier", "calibration",
     "checkpoints", "optimise", "teaching", "renaming", "own_codebook", "material", "training", "documents", "tagging",
     "baselines", "inference", "details", "evaluation", "compare", "card", "job", "repeats", "tuning", "plots", "report",
     "near_duplicates", "workfolder", "ledger_rows", "ledger", "blocks", "crew", "cluster", "joining", "batch",

@@ -15,7 +15,7 @@ from pipeline.attribution.speakers import Cast
 from pipeline.errors import DataError
 from pipeline.records import Article, Span, Statement
 
-if TYPE_CHECKING:  # torch, which the tagger needs, is loaded by whoever tags
+if TYPE_CHECKING:  # what the tagger needs is loaded by whoever tags
     from pipeline.attribution.tagger import Tagger
 
 __all__ = ["FAILURES", "Attributor"]
@@ -29,14 +29,25 @@ Done = TypeVar("Done")
 class Attributor:
     """Finds the attributed statements of articles: rules over quotation marks and a dependency parse, and a token tagger."""
 
-    def __init__(self, parties: Parties | None = None, tagger: "Tagger | None" = None, *, rules_only: bool = False) -> None:
+    def __init__(
+        self,
+        parties: Parties | None = None,
+        tagger: "Tagger | None" = None,
+        *,
+        rules_only: bool = False,
+        runtime: str = "auto",
+        threads: int | None = None,
+    ) -> None:
         """Take the parts; nothing is loaded before the first article.
 
         Args:
             parties: those of a corpus's own file (`attribution.parties.read_parties`); the embedded ones by default.
             tagger: a tagger of one's own; the one that ships with the project by default.
             rules_only: leave the tagger out, which is about three times as fast and finds fewer statements.
+            runtime: of the tagger that ships: `onnx`, `torch`, or `auto`, which is ONNX Runtime on a CPU and PyTorch on a GPU.
+            threads: of that tagger in ONNX Runtime; by default one for each core that this process may use.
         """
+        self.runtime, self.threads = runtime, threads
         self.parties, self.tagger, self.rules_only = parties, tagger, rules_only
 
     def extract(self, article: Article) -> list[Statement]:
@@ -77,7 +88,7 @@ class Attributor:
         from pipeline.attribution.tagger import shipped_tagger
 
         drafts = link(article.text, kept, cast.copy())
-        self.tagger = self.tagger or shipped_tagger()
+        self.tagger = self.tagger or shipped_tagger(self.runtime, self.threads)
         tagged = self.tagger.tag(article.text, [p.paragraph.span for p in kept])
         found = combine(article.text, kept, [Found(d.content, d.cue, d.source) for d in drafts], tagged)
         return resolved(found, parsed, cast)

@@ -1,0 +1,123 @@
+"""Exported models and where they are kept between runs: whoever finds one needs neither torch nor transformers."""
+
+import hashlib
+import json
+import logging
+import shutil
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import onnxruntime
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from pipeline.errors import DataError, ExportError
+from pipeline.files import read_json, sha256_file, write_json
+
+FORMAT = 1  # of what is kept: raise it whenever export or the embedded encoder changes, and everything is exported anew
+FULL, INT8 = "full.onnx", "int8.onnx"
+SHARED, ONLY_FULL = "shared.bin", "full.bin"  # weights that both graphs read, and those that only the full one reads
+PARTS = {FULL: (FULL, SHARED, ONLY_FULL), INT8: (INT8, SHARED)}
+ABOUT = "about.json"  # what the runtime must know of the model
+FILES = "files.json"  # name → sha256 of every other file; written last
+
+log = logging.getLogger(__name__)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """What a model folder holds: the name of each file of weights, configuration and tokenizer → sha256."""
+    return {p.name: sha256_file(p) for p in sorted(folder.glob("*")) if p.suffix in (".json", ".safetensors", ".txt")}
+
+
+def encoder_of(folder: Path) -> str | None:
+    """The encoder that a model folder names in its config.json; none where there is no name to read."""
+    try:
+        config = read_json(folder / "config.json")
+    except (DataError, OSError, ValueError):
+        return None
+    return str(config.get("encoder_name")) if isinstance(config, dict) else None
+
+
+class Kept:
+    """An exported model in the user's cache, in a folder that is named by all that it was made from.
+
+    A folder is written whole or not at all, by one process while others wait for it. A file is checked before it is used for
+    the first time, and the model exported anew where it is damaged. Where the cache cannot be written the model is exported
+    into a temporary folder, which ends with this object.
+    """
+
+    def __init__(self, source: Path, settings: Iterable[str], build: Callable[[Path], None]) -> None:
+        """Name it; nothing is made before the first `folder`.
+
+        Args:
+            source: the model folder. An encoder that it names is known by the content of its folder, or by its name alone
+                where it is an id of the hub or the embedded one.
+            settings: what else the export depends on.
+            build: exports the model into an empty folder.
+        """
+        encoder = Path(encoder_of(source) or "").expanduser()
+        made_from = [FORMAT, onnxruntime.__version__, contents(source), contents(encoder) if encoder.name else {}, *settings]
+        self.key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:32]
+        self.source, self._build = source, build
+        self._checked: set[str] = set()
+        self._temporary: Path | None = None
+
+    @property
+    def _home(self) -> Path:
+        return self._temporary / "model" if self._temporary else user_cache_path("parley") / "models" / self.key
+
+    def folder(self, *names: str) -> Path:
+        """The folder, in which the named files are whole.
+
+        Raises:
+            ModelError: the model must be exported, and cannot be loaded.
+            ExportError: it cannot be exported, or written anywhere.
+        """
+        if not self._whole(names):
+            self._make(names)
+        self._checked |= set(names)
+        return self._home
+
+    def _whole(self, names: Iterable[str]) -> bool:
+        try:
+            expected = read_json(self._home / FILES)
+            return all(n in self._checked or sha256_file(self._home / n) == expected[n] for n in names)
+        except (OSError, DataError, ValueError, KeyError, TypeError):
+            return False
+
+    def _make(self, names: Sequence[str]) -> None:
+        self._checked.clear()
+        log.log(
+            logging.WARNING if sys.stderr.isatty() else logging.INFO,
+            "%s: exported for this machine's CPU, which takes a moment and is done once", self.source,
+        )  # fmt: skip
+        try:
+            self._home.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._home.with_suffix(".lock")):
+                if not self._whole(names):  # another process may have made it since
+                    self._write()
+        except OSError as error:
+            if self._temporary:
+                raise ExportError(f"{self._home.parent}: the exported model cannot be written: {error.strerror}") from error
+            log.warning(
+                "%s: cannot be written (%s); the model is exported for this run alone", self._home.parent, error.strerror
+            )
+            try:
+                self._temporary = Path(tempfile.mkdtemp(prefix="parley-"))
+            except OSError:
+                raise ExportError(f"{self._home.parent}, {tempfile.gettempdir()}: neither can be written") from error
+            weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+            self._make(names)
+
+    def _write(self) -> None:
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=self._home.parent, ignore_cleanup_errors=True) as work:
+            made = Path(work) / "made"
+            made.mkdir()
+            self._build(made)
+            write_json(made / FILES, {p.name: sha256_file(p) for p in made.iterdir()})
+            if self._home.exists():  # damaged
+                self._home.replace(Path(work) / "damaged")
+            made.replace(self._home)
