@@ -75,7 +75,7 @@ def run_articles(found: Found, output: str, recipe: Recipe, run: Run | None = No
     run = run or Run()
     recipe.check()
     require_output(output)
-    with _work_folder(output) as folder:
+    with _work_folder(output) as folder, _kept(folder):
         settings = {**recipe.settings(), "columns": f"{run.columns.text}, {run.columns.id}"}
         with Ledger.open(folder, settings, fresh=run.fresh) as ledger:
             with _crew(recipe, run) as crew, _stoppable(folder):  # Ray brings its own handlers of signals, which ours replace
@@ -88,6 +88,18 @@ def run_articles(found: Found, output: str, recipe: Recipe, run: Run | None = No
                 tally = join(ledger, output, recipe)
         shutil.rmtree(folder)
     return tally
+
+
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """A disk that is full, say, stops the run and is said with what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise InterruptedRunError(
+            f"{error.filename or folder}: {error.strerror or error}. What is done is kept in {folder}: make room on the "
+            "disk, say, and the same command goes on"
+        ) from error
 
 
 def _crew(recipe: Recipe, run: Run) -> Crew | RayCrew:

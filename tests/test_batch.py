@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +216,34 @@ def test_inputs_that_changed_are_refused_and_fresh_starts_anew(tmp_path: Path) -
         run_articles(find([corpus]), str(output), RULES, Run(workers=1))
     tally = run_articles(find([corpus]), str(output), RULES, Run(workers=1, fresh=True))
     assert (tally.articles, tally.without) == (BLOCK + 3, 1)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB in memory."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_keeps_what_is_done_and_the_run_goes_on(
+    corpus: Path, undisturbed: bytes, small_disk: Path, parley: Parley
+) -> None:
+    output, filler = small_disk / "out.jsonl", small_disk / "filler"
+    filler.write_bytes(b"x" * 850_000)
+    call = ("extract", "--rules-only", corpus, "-o", output, "--workers", "1")
+    status, _, said = parley(*call)
+    assert status == 2
+    assert "the same command goes on" in said or "give the same command again" in said
+    assert not output.exists()
+    filler.unlink()
+    status, _, said = parley(*call)
+    assert status == 0, said
+    assert output.read_bytes() == undisturbed
 
 
 # What became of every input
