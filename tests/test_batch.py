@@ -165,7 +165,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(corpus: Path, undisturbe
         process = started(corpus, output, "--workers", "1")
         some_blocks(output, blocks)
         process.kill()
-        process.wait()
+        process.communicate()
         assert not output.exists()
         assert left_over(tmp_path) == ["out.jsonl.work"]
     changed = subprocess.run(
