@@ -12,10 +12,9 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.articles import Failure
-from pipeline.attribution import Attributor
+from pipeline.attribution import FAILURES, Attributor
 from pipeline.attribution.parties import read_parties
 from pipeline.codebook import Task
-from pipeline.errors import DataError
 from pipeline.files import read_json, replacing, sha256_file
 from pipeline.inference import Labeller
 from pipeline.ledger_rows import Outcome
@@ -25,7 +24,6 @@ from pipeline.runtime import require_runtime, resolve
 from pipeline.statements import to_dict, to_json
 
 Row = dict[str, Any]
-OF_ONE_ARTICLE = (DataError, ValueError, RecursionError, MemoryError)  # what an article can cause; anything else ends the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,11 @@ class Recipe:
         if self.model is None:
             return Work(attributor)
         labeller = Labeller.from_pretrained(
-            self.model, min_confidence=self.min_confidence, runtime=self.runtime, threads=self.threads
+            self.model,
+            attributor=attributor,
+            min_confidence=self.min_confidence,
+            runtime=self.runtime,
+            threads=self.threads,
         )
         return Work(attributor, labeller)
 
@@ -114,18 +116,13 @@ class Work:
 
     def __call__(self, articles: Sequence[Article]) -> tuple[list[Row], list[Outcome]]:
         """The rows of all statements (`statements.to_dict`) in order, and what became of each article."""
-        found = [self._extract(article) for article in articles]
+        extracted = zip(articles, self.attributor.extract_many(articles), strict=True)
+        found = [_failure(article, "attribute", one) if isinstance(one, Exception) else one for article, one in extracted]
         try:
             rows = self._rows([s for statements in found if isinstance(statements, list) for s in statements])
-        except OF_ONE_ARTICLE:
+        except FAILURES:
             return self._one_by_one(articles, found)
         return rows, [_outcome(statements) for statements in found]
-
-    def _extract(self, article: Article) -> list[Statement] | Failure:
-        try:
-            return self.attributor.extract(article)
-        except OF_ONE_ARTICLE as error:
-            return _failure(article, "attribute", error)
 
     def _rows(self, statements: Sequence[Statement]) -> list[Row]:
         return [to_dict(record) for record in (self.labeller.stream(statements) if self.labeller else statements)]
@@ -138,7 +135,7 @@ class Work:
             outcome = _outcome(statements)
             try:
                 rows += self._rows(statements) if isinstance(statements, list) else []
-            except OF_ONE_ARTICLE as error:
+            except FAILURES as error:
                 outcome = Outcome(failure=_failure(article, "label", error))
             outcomes.append(outcome)
         return rows, outcomes

@@ -51,7 +51,7 @@ class RayCrew:
         try:
             import ray
         except ImportError as error:
-            raise ConfigError("--engine ray needs the extra: pip install 'parley[ray]'") from error
+            raise ConfigError("--engine ray needs the extra: pip install 'parley-talks[ray]'") from error
         try:
             ray.init(address=self.address, log_to_driver=False, logging_level=logging.WARNING)
         except (ConnectionError, RuntimeError, ValueError) as error:
