@@ -165,14 +165,14 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(corpus: Path, undisturbe
         process = started(corpus, output, "--workers", "1")
         some_blocks(output, blocks)
         process.kill()
-        process.wait()
+        process.communicate()
         assert not output.exists()
         assert left_over(tmp_path) == ["out.jsonl.work"]
     changed = subprocess.run(
         [sys.executable, "-m", "pipeline", "extract", str(corpus), "-o", str(output)], cwd=ROOT, capture_output=True, text=True
     )
     assert changed.returncode == 2
-    assert "the run was begun with other settings (tagger: none then, shipped now)" in changed.stderr
+    assert "the run was begun with other settings" in changed.stderr and "tagger: none then, shipped now" in changed.stderr
     done = started(corpus, output, "--workers", "2")
     _, said = done.communicate()
     assert done.returncode == 0, said

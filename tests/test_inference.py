@@ -53,12 +53,12 @@ def test_probabilities_sum_to_one_and_lean_is_the_likelier(labeller: Labeller) -
         assert labelled.judgements["outlook"].lean == max(("pessimistic", "optimistic"), key=lambda c: p[c])
 
 
-def test_a_label_below_the_least_confidence_is_left_out(labeller: Labeller, run: Path) -> None:
+def test_a_label_below_the_least_confidence_is_left_out(run: Path) -> None:
     statements = many(60)
-    always = labeller.label_statements(statements)
+    always = Labeller.from_pretrained(run, runtime="torch").label_statements(statements)
     sure = sorted(max(s.judgements["stance"].probabilities.values()) for s in always)
     least = sure[30]  # of the labels with this very probability none is left out
-    some = Labeller.from_pretrained(run, min_confidence=least).label_statements(statements)
+    some = Labeller.from_pretrained(run, min_confidence=least, runtime="torch").label_statements(statements)
     for a, b in zip(always, some, strict=True):
         for task in ("stance", "outlook"):
             whole, judged = a.judgements[task], b.judgements[task]
