@@ -71,11 +71,12 @@ def started(corpus: Path, output: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
 
-def some_blocks(output: Path, count: int = 1) -> None:
+def some_blocks(output: Path, process: subprocess.Popen[str], count: int = 1) -> None:
     """Wait until a run has finished blocks."""
     blocks = Path(f"{output}.work") / "blocks"
     until = time.monotonic() + 120
-    while len([p for p in blocks.glob("*.jsonl") if not p.name.startswith(".")]) < count:
+    while len([p for p in blocks.glob("*.jsonl") if p.stem.isdecimal()]) < count:
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < until, "no block was finished"
         time.sleep(0.02)
 
@@ -163,7 +164,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(corpus: Path, undisturbe
     output = tmp_path / "out.jsonl"
     for blocks in (1, 2):
         process = started(corpus, output, "--workers", "1")
-        some_blocks(output, blocks)
+        some_blocks(output, process, blocks)
         process.kill()
         process.communicate()
         assert not output.exists()
@@ -184,7 +185,7 @@ def test_a_run_that_is_told_to_stop_says_how_to_go_on(corpus: Path, undisturbed:
     output = tmp_path / "out.jsonl"
     output.write_text("an older output\n", encoding="utf-8")
     process = started(corpus, output, "--workers", "2")
-    some_blocks(output)
+    some_blocks(output, process)
     process.send_signal(signal.SIGSTOP)
     second = started(corpus, output)
     _, refused = second.communicate()

@@ -17,9 +17,8 @@ from test_batch import BLOCK, RULES, Parley, ledger, some_blocks, write_corpus
 from pipeline.articles import find
 from pipeline.batch import Run, run_articles
 
-pytest.importorskip("ray", reason="the extra `ray` is not installed")
+ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 RAY = str(Path(sys.executable).with_name("ray"))
-HERE = "--node-ip-address=127.0.0.1"
 MANY = 4 * BLOCK
 
 
@@ -36,11 +35,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def wait_for(port: int) -> None:
+def wait_for(host: str, port: int) -> None:
     until = time.monotonic() + 120
     while time.monotonic() < until:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((host, port)) == 0:
                 return
         time.sleep(0.2)
     raise AssertionError("no cluster")
@@ -50,19 +49,19 @@ def wait_for(port: int) -> None:
 def cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address of a cluster of two nodes, and the second of them."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("", 0))
         port = probe.getsockname()[1]
+    host = ray.util.get_node_ip_address()
     with tempfile.TemporaryDirectory(prefix="ray") as folder:  # its sockets need a short path
-        head = node(
-            "--head", f"--port={port}", "--node-ip-address=127.0.0.1", "--include-dashboard=false", f"--temp-dir={folder}"
-        )
-        wait_for(port)
-        second = node(f"--address=127.0.0.1:{port}", "--node-ip-address=127.0.0.1")
+        head = node("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
+        second = None
         try:
-            yield f"127.0.0.1:{port}", second
+            wait_for(host, port)
+            second = node(f"--address={host}:{port}")
+            yield f"{host}:{port}", second
         finally:
-            kill(second)
-            kill(head)
+            for process in filter(None, (second, head)):
+                kill(process)
 
 
 def test_a_run_on_two_nodes_one_of_which_is_killed_is_the_run_on_this_machine(
@@ -76,7 +75,7 @@ def test_a_run_on_two_nodes_one_of_which_is_killed_is_the_run_on_this_machine(
     with subprocess.Popen(
         [*command, "--engine", "ray", "--address", address], cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as run:
-        some_blocks(output)
+        some_blocks(output, run)
         kill(second)
         _, said = run.communicate(timeout=300)
     assert run.returncode == 0, said
