@@ -5,6 +5,7 @@ one machine. Blocks go to them and come back as files in the work folder, which 
 """
 
 import logging
+import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from itertools import islice
@@ -18,6 +19,7 @@ from pipeline.ledger_rows import Outcome, outcome_of, outcome_row
 from pipeline.records import Article
 
 ROUND = 4096  # blocks that are handed over at once: what waits for the cluster has its articles on disk a second time
+PATIENCE = 10  # seconds for a cluster to answer
 RETRIES = 3  # of a block whose worker died with it; then this machine finds the article that does it
 
 
@@ -52,14 +54,29 @@ class RayCrew:
             import ray
         except ImportError as error:
             raise ConfigError("--engine ray needs the extra: pip install 'parley-talks[ray]'") from error
+        self._require_answer()
         try:
             ray.init(address=self.address, log_to_driver=False, logging_level=logging.WARNING)
         except (ConnectionError, RuntimeError, ValueError) as error:
             told = str(error).splitlines()[0]
             raise ConfigError(
-                f"--address {self.address}: no Ray cluster answers there ({told}). Start one: ray start --head"
+                f"--address {self.address}: no Ray cluster answers ({told}). Start one with ray start --head; has it a token "
+                "(RAY_AUTH_MODE) that this process lacks?"
             ) from error
         return self
+
+    def _require_answer(self) -> None:
+        """Ray itself waits for minutes where nobody listens, and then ends the process."""
+        host, _, port = (self.address or "").rpartition(":")
+        if not port.isdecimal() or "//" in host:
+            return
+        try:
+            socket.create_connection((host, int(port)), PATIENCE).close()
+        except OSError as error:
+            told = error.strerror or error
+            raise ConfigError(
+                f"--address {self.address}: no Ray cluster answers ({told}). Start one: ray start --head"
+            ) from error
 
     def __exit__(self, *error: object) -> None:
         """Leave it; one that was started here ends."""

@@ -20,12 +20,14 @@ from pipeline.batch import Run, run_articles
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 RAY = str(Path(sys.executable).with_name("ray"))
 MANY = 4 * BLOCK
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of-this-test-alone-0123456789abcdef"}  # the same on all nodes
 
 
 def node(*options: str) -> subprocess.Popen[bytes]:
     """A node of one core; it and all that it starts are one process group."""
     command = [RAY, "start", "--block", "--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats", *options]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, env={**os.environ, **TOKEN}, start_new_session=True, **quiet)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -73,7 +75,11 @@ def test_a_run_on_two_nodes_one_of_which_is_killed_is_the_run_on_this_machine(
     output = tmp_path / "out.jsonl"
     command = [sys.executable, "-m", "pipeline", "extract", "--rules-only", str(corpus), "-o", str(output)]
     with subprocess.Popen(
-        [*command, "--engine", "ray", "--address", address], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*command, "--engine", "ray", "--address", address],
+        cwd=ROOT,
+        env={**os.environ, **TOKEN},
+        stderr=subprocess.PIPE,
+        text=True,
     ) as run:
         some_blocks(output, run)
         kill(second)
