@@ -5,7 +5,6 @@ the files are joined into the output. A run that was stopped goes on behind its 
 """
 
 import json
-import shutil
 import signal
 import sys
 import tempfile
@@ -30,7 +29,7 @@ from pipeline.ledger_rows import Admission
 from pipeline.records import Article
 from pipeline.runtime import cores
 from pipeline.statements import open_writer, read_statements, require_output, to_dict, to_json
-from pipeline.workfolder import BLOCKS, work_folder
+from pipeline.workfolder import work_folder
 
 Advance = Callable[[int], None]
 
@@ -78,16 +77,25 @@ def run_articles(found: Found, output: str, recipe: Recipe, run: Run | None = No
     with _work_folder(output) as folder, _kept(folder):
         settings = {**recipe.settings(), "columns": f"{run.columns.text}, {run.columns.id}"}
         with Ledger.open(folder, settings, fresh=run.fresh) as ledger:
-            with _crew(recipe, run) as crew, _stoppable(folder):  # Ray brings its own handlers of signals, which ours replace
-                for block, outcomes in crew.work(_blocks(found, run, ledger, advance)):
-                    ledger.complete(block.number, dict(zip(block.numbers, outcomes, strict=True)))
-                    advance(len(outcomes))
-                    _require_few_failures(ledger, run.fail_over, SOME)
+            try:
+                _work(found, recipe, run, ledger, advance)
+            except (ConfigError, DataError, ModelError):
+                if ledger.is_new and not any(ledger.blocks()):
+                    ledger.discard()
+                raise
             _require_few_failures(ledger, run.fail_over, 1)
             with _stoppable(folder):
                 tally = join(ledger, output, recipe)
-        shutil.rmtree(folder)
+            ledger.discard()
     return tally
+
+
+def _work(found: Found, recipe: Recipe, run: Run, ledger: Ledger, advance: Advance) -> None:
+    with _crew(recipe, run) as crew, _stoppable(ledger.folder):  # Ray brings its own handlers of signals, which ours replace
+        for block, outcomes in crew.work(_blocks(found, run, ledger, advance)):
+            ledger.complete(block.number, dict(zip(block.numbers, outcomes, strict=True)))
+            advance(len(outcomes))
+            _require_few_failures(ledger, run.fail_over, SOME)
 
 
 @contextmanager
@@ -95,6 +103,8 @@ def _kept(folder: Path) -> Iterator[None]:
     """A disk that is full, say, stops the run and is said with what to do."""
     try:
         yield
+    except BrokenPipeError:  # the reader of our standard output has seen enough
+        raise
     except OSError as error:
         raise InterruptedRunError(
             f"{error.filename or folder}: {error.strerror or error}. What is done is kept in {folder}: make room on the "
@@ -143,16 +153,9 @@ def _require_few_failures(ledger: Ledger, most: float, least: int) -> None:
 
 @contextmanager
 def _work_folder(output: str) -> Iterator[Path]:
-    """Beside the output, where a stopped run finds it; a run to standard output, or one that never began, leaves nothing."""
+    """Beside the output, where a stopped run finds it; a run to standard output leaves nothing."""
     if output != "-":
-        folder = work_folder(output)
-        found = folder.exists()
-        try:
-            yield folder
-        except (ConfigError, DataError, ModelError):
-            if not found and not any((folder / BLOCKS).glob("*")):
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
+        yield work_folder(output)
         return
     with tempfile.TemporaryDirectory() as temporary:
         yield work_folder(Path(temporary) / "standard output")

@@ -147,7 +147,7 @@ def _outcome(found: list[Statement] | Failure) -> Outcome:
 
 def _failure(article: Article, stage: str, error: BaseException) -> Failure:
     origin = article.origin or article.id
-    return Failure(origin, stage, f"{origin}: {error or type(error).__name__}")
+    return Failure(origin, stage, f"{origin}: {str(error) or type(error).__name__}")
 
 
 def write_block(path: Path, rows: Sequence[Row]) -> None:

@@ -219,8 +219,9 @@ def _progress() -> Iterator[Any]:
     done = [0]
 
     def advance(n: int) -> None:
+        hundreds = done[0] // 100
         done[0] += n
-        if done[0] % 100 == 0:
+        if done[0] // 100 > hundreds:
             _say(f"{done[0]} articles")
 
     yield advance

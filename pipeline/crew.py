@@ -12,6 +12,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Self
 
+from threadpoolctl import threadpool_limits
+
 from pipeline.articles import Failure
 from pipeline.blocks import Recipe, Row, built, write_block
 from pipeline.ledger_rows import Outcome
@@ -125,7 +127,7 @@ class Crew:
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")  # a fork would take the ledger's open database along
-            self._pool = ProcessPoolExecutor(self.workers, context, _begin)
+            self._pool = ProcessPoolExecutor(self.workers, context, _begin, (self._shared.threads or 1,))
         return self._pool
 
     def _end(self, kill: bool) -> None:
@@ -138,9 +140,10 @@ class Crew:
         pool.shutdown(cancel_futures=True)
 
 
-def _begin() -> None:
-    """In a new process: leave Ctrl-C to the parent, and do not outlive it, however it ends."""
+def _begin(threads: int) -> None:
+    """In a new process: take so many threads, leave Ctrl-C to the parent, and do not outlive it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(threads)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

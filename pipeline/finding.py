@@ -34,6 +34,7 @@ Item = Source | Failure | Skipped
 Patterns = frozenset[tuple[str, ...]]  # what is left of the patterns at a folder, name by name
 
 EVERYTHING: Patterns = frozenset({("**", "*")})
+WRITTEN = (".ledger.jsonl", ".failures.jsonl")  # beside the output of a run, which may be in a folder of articles
 PATH_MOST = 65_536  # bytes of a line of a list; no system has longer paths
 
 
@@ -213,6 +214,8 @@ class _Search:
                 yield Tree(path, EVERYTHING if () in left else left), f"{before}{shown(name)}/"
             elif () not in left or name == MANIFEST:
                 continue
+            elif name.endswith(WRITTEN):
+                yield Skipped(shown(path), "what an earlier run said of its inputs")
             elif not ending_of(name):
                 yield Skipped(shown(path), unknown_ending(name))
             else:

@@ -37,7 +37,9 @@ class Ledger:
         self._lock, self._database, self._ending = lock, database, ending
         self._near = NearDuplicates(database)
         self._begun: dict[int, list[int]] = {}
+        self._discarded = False
         self._position = 0  # of the input that was given last
+        self.is_new = not database.execute("SELECT EXISTS (SELECT 1 FROM inputs)").fetchone()[0]
         self._known: int = database.execute("SELECT COALESCE(MAX(number), 0) FROM inputs").fetchone()[0]
         self._ended = Counter(dict(database.execute(f"{ENDED} GROUP BY 1")))
 
@@ -98,6 +100,12 @@ class Ledger:
         """Close; after an error what was not committed yet is given up, and will be read again."""
         self._close(commit=kind is None)
 
+    def discard(self) -> None:
+        """Remove everything, for the output is there, or the run never began. Only leaving the context is left to do."""
+        self._database.close()
+        workfolder.discard(self.folder)
+        self._discarded = True
+
     def close(self) -> None:
         """Commit and let others have the folder. All is kept: the run can go on."""
         self._close(commit=True)
@@ -105,7 +113,7 @@ class Ledger:
     def _close(self, commit: bool) -> None:
         try:
             with workfolder.damage_named(self.folder):
-                if commit:
+                if commit and not self._discarded:
                     self._database.commit()
         finally:
             self._database.close()  # rolls back what is not committed

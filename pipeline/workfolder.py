@@ -1,7 +1,8 @@
-"""The work folder of a corpus run, `labelled.parquet.work/`: its lock, its database, the settings it was begun with."""
+"""The work folder of a corpus run, `.labelled.parquet.work/`: its lock, its database, the settings it was begun with."""
 
 import contextlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,8 +22,12 @@ AFRESH = "start afresh with --fresh, or remove the folder"
 
 
 def work_folder(output: str | Path) -> Path:
-    """The work folder of a run with this output, beside it: `labelled.parquet` → `labelled.parquet.work`."""
-    return Path(f"{output}.work")
+    """The work folder of a run with this output, beside it: `labelled.parquet` → `.labelled.parquet.work`.
+
+    Its name is hidden, so that a folder of articles that the output is in is not read with it.
+    """
+    path = Path(output)
+    return path.with_name(f".{path.name}.work")
 
 
 def claim(folder: Path) -> FileLock:
@@ -62,6 +67,16 @@ def clear(folder: Path) -> None:
     """Remove the database and the blocks of a folder that `claim` has locked."""
     for path in [*(folder / BLOCKS).glob("*"), *folder.glob(f"{DATABASE}*")]:
         path.unlink()
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder that is locked, by another name first: what is left of it where that is cut short is in nobody's way."""
+    aside = folder.with_name(f"{folder.name}.ended-{os.getpid()}")
+    try:
+        folder.rename(aside)
+    except OSError:  # a file system that holds on to the open lock
+        aside = folder
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def open_database(folder: Path, settings: Mapping[str, str], schema: Iterable[str]) -> sqlite3.Connection:

@@ -73,7 +73,7 @@ def started(corpus: Path, output: Path, *options: str) -> subprocess.Popen[str]:
 
 def some_blocks(output: Path, process: subprocess.Popen[str], count: int = 1) -> None:
     """Wait until a run has finished blocks."""
-    blocks = Path(f"{output}.work") / "blocks"
+    blocks = output.with_name(f".{output.name}.work") / "blocks"
     until = time.monotonic() + 120
     while len([p for p in blocks.glob("*.jsonl") if p.stem.isdecimal()]) < count:
         assert process.poll() is None, process.communicate()
@@ -168,7 +168,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(corpus: Path, undisturbe
         process.kill()
         process.communicate()
         assert not output.exists()
-        assert left_over(tmp_path) == ["out.jsonl.work"]
+        assert left_over(tmp_path) == [".out.jsonl.work"]
     changed = subprocess.run(
         [sys.executable, "-m", "pipeline", "extract", str(corpus), "-o", str(output)], cwd=ROOT, capture_output=True, text=True
     )
@@ -195,7 +195,9 @@ def test_a_run_that_is_told_to_stop_says_how_to_go_on(corpus: Path, undisturbed:
     assert second.returncode == 2
     assert f"another run with this output is going on (process {process.pid})" in refused
     assert process.returncode == 2
-    assert f"stopped by SIGTERM. What is done is kept in {output}.work: the same command goes on" in said
+    assert (
+        f"stopped by SIGTERM. What is done is kept in {output.with_name('.out.jsonl.work')}: the same command goes on" in said
+    )
     assert "Traceback" not in said
     assert output.read_text(encoding="utf-8") == "an older output\n"
     run_articles(find([corpus]), str(output), RULES, Run(workers=1))
@@ -317,3 +319,30 @@ def test_one_name_a_person_over_all_blocks(tmp_path: Path) -> None:
     run_articles(find([corpus]), str(tmp_path / "out.jsonl"), RULES, Run(workers=1))
     said = [json.loads(line)["speaker"] for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert Counter(name for name in said if "Odrin" in name) == {"Sergei Odrin": 3}
+
+
+def test_the_output_may_be_in_the_folder_of_the_articles(tmp_path: Path, parley: Parley) -> None:
+    corpus = write_corpus(tmp_path / "in", BLOCK + 2)
+
+    def stop(count: int) -> None:
+        raise InterruptedRunError("enough")
+
+    with pytest.raises(InterruptedRunError):
+        run_articles(find([corpus]), str(corpus / "out.csv"), RULES, Run(workers=1), stop)
+    status, _, said = parley("extract", "--rules-only", corpus, "-o", corpus / "out.csv", "--workers", "1")
+    assert status == 0, said
+    assert said.splitlines()[-1] == f"{2 * BLOCK + 4} statements from {BLOCK + 2} articles"
+    tally = run_articles(find([corpus / "*.txt"]), str(tmp_path / "other.csv"), RULES)
+    assert (tally.articles, tally.failed) == (BLOCK + 2, 0)
+
+
+def test_a_second_run_that_is_refused_leaves_the_first_alone(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "in", BLOCK + 2)
+    output = str(tmp_path / "out.jsonl")
+
+    def second(count: int) -> None:
+        with pytest.raises(ConfigError, match="another run with this output is going on"):
+            run_articles(find([corpus]), output, RULES, Run(workers=1))
+
+    tally = run_articles(find([corpus]), output, RULES, Run(workers=1), second)
+    assert tally.articles == BLOCK + 2

@@ -87,7 +87,7 @@ def test_a_run_on_two_nodes_one_of_which_is_killed_is_the_run_on_this_machine(
     assert run.returncode == 0, said
     assert output.read_bytes() == (tmp_path / "here.jsonl").read_bytes()
     assert [row["state"] for row in ledger(output)] == ["done"] * MANY
-    assert not Path(f"{output}.work").exists()
+    assert not (tmp_path / ".out.jsonl.work").exists()
 
 
 def test_a_cluster_that_is_not_there(tmp_path: Path, parley: Parley) -> None:
