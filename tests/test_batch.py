@@ -194,7 +194,7 @@ def test_a_run_that_is_told_to_stop_says_how_to_go_on(corpus: Path, undisturbed:
     _, said = process.communicate()
     assert second.returncode == 2
     assert f"another run with this output is going on (process {process.pid})" in refused
-    assert process.returncode == 2
+    assert process.returncode == 3
     assert (
         f"stopped by SIGTERM. What is done is kept in {output.with_name('.out.jsonl.work')}: the same command goes on" in said
     )
@@ -240,7 +240,7 @@ def test_a_full_disk_keeps_what_is_done_and_the_run_goes_on(
     filler.write_bytes(b"x" * 850_000)
     call = ("extract", "--rules-only", corpus, "-o", output, "--workers", "1")
     status, _, said = parley(*call)
-    assert status == 2
+    assert status == 3
     assert "the same command goes on" in said or "give the same command again" in said
     assert not output.exists()
     filler.unlink()
@@ -302,7 +302,7 @@ def test_too_many_failures_stop_the_run_and_it_can_go_on(tmp_path: Path, parley:
         (corpus / f"broken-{n}.txt").write_text("", encoding="utf-8")
     call = ("extract", "--rules-only", corpus, "-o", tmp_path / "out.jsonl", "--fail-over")
     status, _, said = parley(*call, "5%")
-    assert status == 2
+    assert status == 3
     assert "20.0% of the inputs failed, more than --fail-over allows (5.0%)" in said
     assert "broken-0.txt: the article is empty" in said
     assert not (tmp_path / "out.jsonl").exists()
