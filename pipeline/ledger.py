@@ -5,6 +5,7 @@ row after it, in one transaction with what became of its articles, so that a cra
 """
 
 import sqlite3
+from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,7 +38,7 @@ class Ledger:
         self._lock, self._database = lock, database
         self._near = NearDuplicates(database)
         self._begun: dict[int, list[int]] = {}
-        self._given_out: set[int] = set()  # the articles of those
+        self._given_out: list[int] = []  # the blocks of `_begun` in order
         self._discarded = False
         self._position = 0  # of the input that was given last
         self.is_new = not database.execute("SELECT EXISTS (SELECT 1 FROM inputs)").fetchone()[0]
@@ -216,16 +217,18 @@ class Ledger:
         """
         with workfolder.damage_named(self.folder):
             for before, number in zip([0, *numbers], numbers, strict=False):
-                if number <= before or number in self._given_out or self._row(number).state != "waiting":
+                if number <= before or self._row(number).state != "waiting":
                     raise ValueError(f"block {block}: article {number} after {before} is not waiting, or out of order")
             if not numbers or not self._fits(block, numbers[0], numbers[-1]):
                 raise ValueError(f"block {block}: empty, given out before, or not in the order of the other blocks")
         self._begun[block] = list(numbers)
-        self._given_out.update(numbers)
+        insort(self._given_out, block)
         return self._path(block)
 
     def _fits(self, block: int, first: int, last: int) -> bool:
-        others = [(number, articles[0], articles[-1]) for number, articles in self._begun.items()]
+        """Whether a block's articles are behind those of the block before and before those of the next: so no two share one."""
+        at = bisect_right(self._given_out, block)
+        others = [(n, self._begun[n][0], self._begun[n][-1]) for n in self._given_out[max(0, at - 1) : at + 1]]
         for neighbour in ("block <= ? ORDER BY block DESC", "block >= ? ORDER BY block"):
             others += self._database.execute(f"SELECT block, first, last FROM blocks WHERE {neighbour} LIMIT 1", (block,))
         return all((n < block and its_last < first) or (n > block and last < its_first) for n, its_first, its_last in others)
@@ -247,7 +250,7 @@ class Ledger:
             self._database.executemany("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", _as_rows(block, outcomes))
             self._database.commit()
         del self._begun[block]
-        self._given_out.difference_update(numbers)
+        self._given_out.remove(block)
         self._states.update(outcome.state for outcome in outcomes.values())
         self._states["waiting"] -= len(numbers)
 
