@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, PipelineError
 from pipeline.sources import ARCHIVES, MANIFEST, Failure, Skipped, Source, ending_of, shown, unknown_ending, without_ending
 
 READ_MOST = 2**20  # bytes at a time; a header of a .tar is 512, a long name a few thousand
@@ -39,7 +39,9 @@ def members(path: Path, stem: str) -> Iterator[Source | Failure | Skipped]:
     """
     try:
         yield from _zip(path, stem) if ending_of(path.name) == ".zip" else _tar(path, stem)
-    except BROKEN as error:
+    except PipelineError:  # of the run, not of the archive
+        raise
+    except Exception as error:  # the libraries raise any kind on archives that are broken
         yield Failure(shown(path), "read", f"{shown(path)}: the archive cannot be read on from here: {why(error)}")
 
 
@@ -49,7 +51,7 @@ def why(error: BaseException) -> str:
         return error.strerror
     if isinstance(error, RecursionError):
         return "its headers are nested too deeply"
-    return str(error) or type(error).__name__
+    return str(error) if str(error) and isinstance(error, BROKEN) else repr(error)
 
 
 def _zip(path: Path, stem: str) -> Iterator[Source | Failure | Skipped]:

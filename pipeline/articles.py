@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from pipeline.archives import BROKEN, why
-from pipeline.errors import DataError
+from pipeline.archives import why
+from pipeline.errors import DataError, PipelineError
 from pipeline.files import sha256_text
 from pipeline.finding import Found, Listing, find
 from pipeline.records import Article
@@ -101,7 +101,9 @@ def read_found(found: Found, columns: Columns | None = None, ids: TakesIds | Non
             yield Failure(source.name, "read", str(error))
         except OSError as error:
             yield Failure(source.name, "read", f"{source.name}: {why(error)}")
-        except BROKEN as error:
+        except PipelineError:  # of the run, not of the file
+            raise
+        except Exception as error:  # libraries raise any kind on files that are broken
             yield Failure(source.name, "read", f"{source.name}: it cannot be read on from here: {why(error)}")
 
 

@@ -5,16 +5,13 @@ the files are joined into the output. A run that was stopped goes on behind its 
 """
 
 import json
-import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from types import FrameType
 from typing import IO, Literal
 
 from pipeline.articles import DETAILS, Columns, Failure, Found, Item, Skipped, read_found
@@ -27,7 +24,8 @@ from pipeline.joining import SHOWN, Tally, counted, join, write_failures, write_
 from pipeline.ledger import Ledger
 from pipeline.ledger_rows import Admission
 from pipeline.records import Article
-from pipeline.runtime import cores
+from pipeline.runtime import TORCH, cores, has_gpu
+from pipeline.signals import stoppable, unstoppable
 from pipeline.statements import open_writer, read_statements, require_output, to_dict, to_json
 from pipeline.workfolder import work_folder
 
@@ -35,7 +33,8 @@ Advance = Callable[[int], None]
 
 BLOCK = 32  # articles of a block
 BLOCK_TEXT = 300_000  # characters after which a block is full, whatever their number
-SOME = 100  # inputs that are done before their share of failures says something
+SOME = 100  # inputs that are read before their share of failures says something
+ON_GPU = 4  # processes that share a GPU: each has its own copy of the models and half a gigabyte of its own there
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Run:
 
     Attributes:
         columns: of tables of articles.
-        workers: processes; none: one for each core.
+        workers: processes; none: one for each core, or four where the models run on a GPU.
         engine: `local`: processes of this machine; `ray`: those of a Ray cluster.
         address: of the cluster; none: one is started here.
         fail_over: the share of inputs, from 0 to 1, that may fail before the run is stopped.
@@ -74,46 +73,56 @@ def run_articles(found: Found, output: str, recipe: Recipe, run: Run | None = No
     run = run or Run()
     recipe.check()
     require_output(output)
-    with _work_folder(output) as folder, _kept(folder):
+    with _work_folder(output) as folder, _kept(told := _told(folder, output)), stoppable(told):
+        recipe = recipe.settled()
         settings = {**recipe.settings(), "columns": f"{run.columns.text}, {run.columns.id}"}
         with Ledger.open(folder, settings, fresh=run.fresh) as ledger:
             try:
-                _work(found, recipe, run, ledger, advance)
+                _work(found, recipe, run, ledger, advance, told)
             except (ConfigError, DataError, ModelError):
                 if ledger.is_new and not any(ledger.blocks()):
                     ledger.discard()
                 raise
             _require_few_failures(ledger, run.fail_over, 1)
-            with _stoppable(folder):
-                tally = join(ledger, output, recipe)
-            ledger.discard()
+            tally = join(ledger, output, recipe)
+            with unstoppable():
+                ledger.discard()
     return tally
 
 
-def _work(found: Found, recipe: Recipe, run: Run, ledger: Ledger, advance: Advance) -> None:
-    with _crew(recipe, run) as crew, _stoppable(ledger.folder):  # Ray brings its own handlers of signals, which ours replace
+def _work(found: Found, recipe: Recipe, run: Run, ledger: Ledger, advance: Advance, told: str) -> None:
+    # Ray brings its own handlers of signals: ours replace them as long as it is there, and come back when it is gone.
+    with stoppable(told), _crew(recipe, run, ledger) as crew, stoppable(told):
         for block, outcomes in crew.work(_blocks(found, run, ledger, advance)):
             ledger.complete(block.number, dict(zip(block.numbers, outcomes, strict=True)))
             advance(len(outcomes))
             _require_few_failures(ledger, run.fail_over, SOME)
 
 
+def _told(folder: Path, output: str) -> str:
+    """What becomes of a run that is stopped."""
+    if output == "-":
+        return "A run to standard output keeps nothing; with --output FILE it would go on"
+    return f"What is done is kept in {folder}: the same command goes on"
+
+
 @contextmanager
-def _kept(folder: Path) -> Iterator[None]:
+def _kept(told: str) -> Iterator[None]:
     """A disk that is full, say, stops the run and is said with what to do."""
     try:
         yield
     except BrokenPipeError:  # the reader of our standard output has seen enough
         raise
     except OSError as error:
-        raise InterruptedRunError(
-            f"{error.filename or folder}: {error.strerror or error}. What is done is kept in {folder}: make room on the "
-            "disk, say, and the same command goes on"
-        ) from error
+        place = f"{error.filename}: " if error.filename else ""
+        raise InterruptedRunError(f"{place}{error.strerror or error}. Make room on the disk, say. {told}") from error
 
 
-def _crew(recipe: Recipe, run: Run) -> Crew | RayCrew:
-    return RayCrew(recipe, run.workers, run.address) if run.engine == "ray" else Crew(recipe, run.workers or cores())
+def _crew(recipe: Recipe, run: Run, ledger: Ledger) -> Crew | RayCrew:
+    if run.engine == "ray":
+        return RayCrew(recipe, run.workers, run.address)
+    shared = recipe.runtime == TORCH and has_gpu()
+    return Crew(recipe, run.workers or (min(ON_GPU, cores()) if shared else cores()), here=ledger.is_new)
 
 
 def _blocks(found: Found, run: Run, ledger: Ledger, advance: Advance) -> Iterator[Block]:
@@ -126,6 +135,7 @@ def _blocks(found: Found, run: Run, ledger: Ledger, advance: Advance) -> Iterato
             given.append(admission)
         elif not isinstance(item, Skipped):
             advance(1)
+        _require_few_failures(ledger, run.fail_over, SOME)
         if len(articles) == BLOCK or sum(len(a.text) for a in articles) >= BLOCK_TEXT:
             yield from _block(ledger, articles, given, advance)
             articles, given = [], []
@@ -159,26 +169,6 @@ def _work_folder(output: str) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as temporary:
         yield work_folder(Path(temporary) / "standard output")
-
-
-@contextmanager
-def _stoppable(folder: Path) -> Iterator[None]:
-    """SIGTERM and Ctrl-C end the run between two steps of the ledger, with a word on how to go on."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise InterruptedRunError(
-            f"stopped by {signal.Signals(number).name}. What is done is kept in {folder}: the same command goes on"
-        )
-
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run_texts(found: Found, output: str, columns: Columns | None = None) -> Tally:

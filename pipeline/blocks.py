@@ -5,7 +5,7 @@ A recipe says how; it is small and can be sent to another process, which builds 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,18 +13,22 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.articles import Failure
-from pipeline.attribution import FAILURES, Attributor
+from pipeline.attribution import Attributor
 from pipeline.attribution.parties import read_parties
 from pipeline.attribution.tagger import SHIPPED as TAGGER
+from pipeline.attribution.tagger import kept_tagger
+from pipeline.classifier import kept_classifier
 from pipeline.codebook import Task
+from pipeline.errors import DataError, of_one_article
 from pipeline.exported import fingerprint
 from pipeline.files import read_json, replacing, sha256_file
 from pipeline.inference import Labeller
 from pipeline.ledger_rows import Outcome
 from pipeline.records import Article, Statement, require_probability
 from pipeline.runfolder import identity, model_folder
-from pipeline.runtime import require_runtime, resolve, with_version
+from pipeline.runtime import ONNX, TORCH, choose, require_runtime, with_version
 from pipeline.statements import to_dict, to_json
+from pipeline.workfolder import AFRESH
 
 Row = dict[str, Any]
 
@@ -64,15 +68,35 @@ class Recipe:
         if self.model:
             model_folder(self.model)
 
+    def settled(self) -> "Recipe":
+        """The same with the runtime that `auto` means here, so that all processes, and a run that goes on, have the same.
+
+        What ONNX Runtime needs is exported now, once for all of them.
+
+        Raises:
+            ModelError: a model cannot be loaded, or not be exported where `onnx` is asked for.
+        """
+        if self.rules_only and not self.model:
+            return self
+        return replace(self, runtime=choose(self.runtime, self._exported, lambda: TORCH))
+
+    def _exported(self) -> str:
+        kept = [kept_classifier(model_folder(self.model))] if self.model else []
+        if not self.rules_only:
+            kept.append(kept_tagger())
+        for one in kept:
+            one.folder()
+        return ONNX
+
     def settings(self) -> dict[str, str]:
-        """All that decides the output, in words: a run goes on only with the same."""
+        """All that decides the output of a recipe that is `settled`, in words: a run goes on only with the same."""
         settings = {
             "version of parley": __version__,
             "parser": ", ".join(f"{name} {version(name)}" for name in PARSER),
             "tagger": "none" if self.rules_only else f"shipped@{fingerprint(TAGGER)}",
         }
         if self.model or not self.rules_only:
-            settings["runtime"] = with_version(resolve(self.runtime))
+            settings["runtime"] = with_version(self.runtime)
         if self.parties:
             settings["parties"] = f"{self.parties.name}@{sha256_file(self.parties)[:12]}"
         if self.model:
@@ -133,7 +157,9 @@ class Work:
         found = [_failure(article, "attribute", one) if isinstance(one, Exception) else one for article, one in extracted]
         try:
             rows = self._rows([s for statements in found if isinstance(statements, list) for s in statements])
-        except FAILURES:
+        except Exception as error:
+            if not of_one_article(error):
+                raise
             return self._one_by_one(articles, found)
         return rows, [_outcome(statements) for statements in found]
 
@@ -148,7 +174,9 @@ class Work:
             outcome = _outcome(statements)
             try:
                 rows += self._rows(statements) if isinstance(statements, list) else []
-            except FAILURES as error:
+            except Exception as error:
+                if not of_one_article(error):
+                    raise
                 outcome = Outcome(failure=_failure(article, "label", error))
             outcomes.append(outcome)
         return rows, outcomes
@@ -158,9 +186,9 @@ def _outcome(found: list[Statement] | Failure) -> Outcome:
     return Outcome(failure=found) if isinstance(found, Failure) else Outcome(len(found))
 
 
-def _failure(article: Article, stage: str, error: BaseException) -> Failure:
+def _failure(article: Article, stage: str, error: Exception) -> Failure:
     origin = article.origin or article.id
-    return Failure(origin, stage, f"{origin}: {str(error) or type(error).__name__}")
+    return Failure(origin, stage, f"{origin}: {error if isinstance(error, DataError) else repr(error)}")
 
 
 def write_block(path: Path, rows: Sequence[Row]) -> None:
@@ -170,7 +198,14 @@ def write_block(path: Path, rows: Sequence[Row]) -> None:
 
 
 def read_block(path: Path) -> Iterator[Row]:
-    """The rows of a block, one by one."""
+    """The rows of a block, one by one.
+
+    Raises:
+        DataError: the file is damaged.
+    """
     with path.open(encoding="utf-8") as stream:
-        for line in stream:
-            yield json.loads(line)
+        try:
+            for line in stream:
+                yield json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path}: this file of a complete block is damaged: {error}. Restore it, or {AFRESH}") from error

@@ -81,6 +81,17 @@ def open_classifier(folder: Path, runtime: str = "auto", threads: int | None = N
     return choose(runtime, onnx, torch)
 
 
+def kept_classifier(folder: Path) -> Kept:
+    """The classifier of a model folder as ONNX Runtime reads it, exported on first use."""
+
+    def build(into: Path) -> None:
+        from pipeline.model import export_classifier
+
+        export_classifier(folder, into)
+
+    return Kept(folder, ["classifier", f"codebook {default_codebook().version}"], build)
+
+
 class OnnxClassifier:
     """A classifier in ONNX Runtime, exported on first use."""
 
@@ -93,13 +104,7 @@ class OnnxClassifier:
             ModelError: see `model.load`.
             ExportError: it cannot be exported.
         """
-
-        def build(into: Path) -> None:
-            from pipeline.model import export_classifier
-
-            export_classifier(folder, into)
-
-        self._kept, self._threads = Kept(folder, ["classifier", f"codebook {default_codebook().version}"], build), threads
+        self._kept, self._threads = kept_classifier(folder), threads
         home = self._kept.folder(ABOUT, TOKENIZER, *PARTS[INT8])
         raw = read_json(home / ABOUT)
         self.about, self.margin = About.read(raw), ERRORS * float(raw["error"])

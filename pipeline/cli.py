@@ -1,10 +1,12 @@
 """The commands: `python -m pipeline COMMAND`, which the console script `parley` does too.
 
-Exit status: 0 done; 1 done, but some inputs failed (listed beside the output); 2 the call or the configuration is wrong.
+Exit status: 0 done; 1 done, but some inputs failed (listed beside the output); 2 the call or the configuration is wrong;
+3 stopped: by a signal, a full disk, too many failures, and the same command goes on; 4 a fault of Parley's own.
 """
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,8 @@ import typer
 
 from pipeline import __version__, corpus_commands, label_commands
 from pipeline.corpus_commands import SHIPPED_RUN, Run, labeller
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, InterruptedRunError, PipelineError
+from pipeline.signals import stoppable
 
 DEFAULT_RUN = Path("runs/default")
 app = typer.Typer(name="parley", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -125,9 +128,13 @@ def _say(line: str) -> None:
 
 
 def main() -> None:
-    """Run a command; an error of the input is one clear line and exit status 2."""
+    """Run a command; an error of the input is one clear line and exit status 2, a stop one line and 3."""
     try:
-        app()
+        with stoppable():
+            app()
+    except InterruptedRunError as error:
+        _say(str(error))
+        sys.exit(3)
     except PipelineError as error:
         _say(f"error: {error}")
         sys.exit(2)
@@ -136,3 +143,7 @@ def main() -> None:
     except OSError as error:  # a full disk, say; what was half-written is gone
         _say(f"error: {error.filename or 'output'}: {error.strerror}; nothing was kept")
         sys.exit(2)
+    except Exception:
+        traceback.print_exc()
+        _say("error: a fault of Parley's own, or of a library; please report what stands above")
+        sys.exit(4)

@@ -6,35 +6,49 @@ one machine. Blocks go to them and come back as files in the work folder, which 
 
 import logging
 import socket
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from pipeline.blocks import Recipe, read_block, write_block
+from pipeline import __version__
+from pipeline.blocks import Recipe, Row, built, read_block, write_block
 from pipeline.crew import Block, Crew
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, InterruptedRunError
 from pipeline.ledger_rows import Outcome, outcome_of, outcome_row
 from pipeline.records import Article
 
-ROUND = 4096  # blocks that are handed over at once: what waits for the cluster has its articles on disk a second time
+Handed = dict[int, tuple[Block, Row]]
+
+FIRST, ROUND = 64, 4096  # blocks that are handed over at once, at first and at most; their articles are then on disk
 PATIENCE = 10  # seconds for a cluster to answer
-RETRIES = 3  # of a block whose worker died with it; then this machine finds the article that does it
+TRIES = 3  # of a block whose worker dies; then this machine finds the article that does it
+FEW = 16  # blocks of a round that may kill their workers, or a tenth of it; where more do, it is not the articles
+GO_ON = "what is done is kept, and the same command goes on, with --engine local too"
 
 
-class BlockWork:
-    """What a Ray worker keeps: the attributor and the model of the recipe."""
+def work_on(row: Row, recipe: Recipe, version: str) -> Row:
+    """On a worker: the block whose articles are in the file `given` → its rows, in the file `path`, and what is told of them.
 
-    def __init__(self, recipe: Recipe) -> None:
-        """Load them."""
-        self.work = recipe.build()
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Work on the block of a row: its articles are in the file `given`, its rows go to the file `path`."""
-        rows, outcomes = self.work([Article(**fields) for fields in read_block(Path(row["given"]))])
+    An error is told as well, with the name of the machine. Ray begins a block whose worker died again and again, so that its
+    tries are counted in a file.
+    """
+    tries = Path(row["tries"])
+    try:
+        if __version__ != version:
+            raise ConfigError(f"parley has version {__version__} there, and {version} here")
+        if tries.exists() and tries.stat().st_size == TRIES:
+            return {"number": row["number"], "died": True}
+        with tries.open("ab") as stream:
+            stream.write(b".")
+        rows, outcomes = built(recipe)([Article(**fields) for fields in read_block(Path(row["given"]))])
         write_block(Path(row["path"]), rows)
-        return {"number": row["number"], "outcomes": [outcome_row(outcome) for outcome in outcomes]}
+    except Exception as error:
+        return {"number": row["number"], "error": f"{socket.gethostname()}: {type(error).__name__}: {error}"}
+    return {"number": row["number"], "outcomes": [outcome_row(outcome) for outcome in outcomes]}
 
 
 class RayCrew:
@@ -43,6 +57,7 @@ class RayCrew:
     def __init__(self, recipe: Recipe, workers: int | None = None, address: str | None = None) -> None:
         """Use at most so many workers, none: one for each core; of the cluster at `address`, none: one is started here."""
         self.recipe, self.workers, self.address = replace(recipe, threads=1), workers, address
+        self._quiet = redirect_stdout(sys.stderr)  # Ray says there that a worker died, and rows may go there
 
     def __enter__(self) -> Self:
         """Join the cluster.
@@ -63,6 +78,7 @@ class RayCrew:
                 f"--address {self.address}: no Ray cluster answers ({told}). Start one with ray start --head; has it a token "
                 "(RAY_AUTH_MODE) that this process lacks?"
             ) from error
+        self._quiet.__enter__()
         return self
 
     def _require_answer(self) -> None:
@@ -83,45 +99,75 @@ class RayCrew:
         import ray
 
         ray.shutdown()
+        self._quiet.__exit__(None, None, None)
 
     def work(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, list[Outcome]]]:
-        """As `Crew.work`: each block, once its file is written, with what became of its articles."""
+        """As `Crew.work`: each block, once its file is written, with what became of its articles.
+
+        While the cluster works on a round of blocks, the next is read and handed over: two blocks for each that comes back, so
+        that the first rounds are short and the cluster soon has something to do.
+
+        Raises:
+            InterruptedRunError: the cluster failed, or a worker for another reason than its articles.
+        """
         given = iter(blocks)
-        while handed := {block.number: _hand_over(block) for block in islice(given, ROUND)}:
-            for row in self._done([row for _, row in handed.values()]):
-                block, _ = handed.pop(row["number"])
-                yield block, [outcome_of(outcome) for outcome in row["outcomes"]]
-                _given(block).unlink()
-            with Crew(self.recipe, 1) as here:  # what is left killed its workers
-                for block, row in handed.values():
-                    articles = tuple(Article(**fields) for fields in read_block(Path(row["given"])))
-                    yield block, here.alone(Block(block.number, articles, block.numbers, block.path))
-                    _given(block).unlink()
+        while handed := _hand_over(islice(given, FIRST)):
+            while handed:
+                following = Handed()
+                for told in self._done([row for _, row in handed.values()]):
+                    block, row = handed.pop(told["number"])
+                    yield block, [outcome_of(outcome) for outcome in told["outcomes"]]
+                    _tidy(row)
+                    following |= _hand_over(islice(given, 2 if len(following) < ROUND else 0))
+                yield from self._here(handed)
+                handed = following
 
-    def _done(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        import ray
+    def _here(self, left: Handed) -> Iterator[tuple[Block, list[Outcome]]]:
+        """Blocks that killed their workers, done on this machine."""
+        with Crew(self.recipe, 1) as here:
+            for block, row in left.values():
+                articles = tuple(Article(**fields) for fields in read_block(Path(row["given"])))
+                yield block, here.alone(replace(block, articles=articles))
+                _tidy(row)
 
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.max_errored_blocks = -1
-        most = self.workers or int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
+    def _done(self, rows: list[Row]) -> Iterator[Row]:
+        """What `work_on` tells of each block, but for those that killed their workers."""
+        import ray.data
+
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # a plan for each round, and errors that are told below
+        ray.data.DataContext.get_current().enable_progress_bars = False
         dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
         done = dataset.map(
-            BlockWork,  # type: ignore[arg-type]  # a class: made once in each worker
-            fn_constructor_args=(self.recipe,),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, most), max_tasks_in_flight_per_actor=2),
+            work_on,  # type: ignore[arg-type]  # a task, no actor: processes, and their models, outlive a round
+            fn_args=(self.recipe, __version__),
+            concurrency=self.workers,
             num_cpus=1,
-            max_task_retries=RETRIES,
         )
-        yield from done.iter_rows()
+        died = 0
+        try:
+            for row in done.iter_rows():
+                died += "died" in row
+                if "error" in row or died > max(FEW, len(rows) // 10):
+                    told = row.get("error", f"{died} of {len(rows)} blocks killed their workers; have those the memory?")
+                    raise InterruptedRunError(f"workers of the cluster failed: {told}. Mend that; {GO_ON}")
+                if "died" not in row:
+                    yield row
+        except ray.exceptions.RayError as error:
+            *_, told = str(error).strip().splitlines() or [""]
+            raise InterruptedRunError(f"the Ray cluster failed: {type(error).__name__}: {told}; {GO_ON}") from error
 
 
-def _given(block: Block) -> Path:
-    return block.path.with_name(f"given-{block.path.name}").resolve()
+def _hand_over(blocks: Iterable[Block]) -> Handed:
+    """The blocks without their articles, which are in files from now on, and the rows that workers get, by number."""
+    handed = Handed()
+    for block in blocks:
+        path = block.path.resolve()
+        files = {name: str(path.with_name(f"{name}-{path.name}")) for name in ("given", "tries")}
+        write_block(Path(files["given"]), [asdict(article) for article in block.articles])
+        handed[block.number] = replace(block, articles=()), {"number": block.number, "path": str(path), **files}
+    return handed
 
 
-def _hand_over(block: Block) -> tuple[Block, dict[str, Any]]:
-    """The block without its articles, which are in a file from now on, and the row that a worker gets."""
-    write_block(_given(block), [asdict(article) for article in block.articles])
-    row = {"number": block.number, "given": str(_given(block)), "path": str(block.path.resolve())}
-    return Block(block.number, (), block.numbers, block.path), row
+def _tidy(row: Row) -> None:
+    for name in ("given", "tries"):
+        Path(row[name]).unlink(missing_ok=True)

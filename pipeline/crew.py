@@ -1,29 +1,36 @@
-"""Worker processes over blocks of articles. One that dies is replaced, and the article that killed it is found and left out."""
+"""Worker processes over blocks of articles. One that dies or comes to no end is replaced, and the article that did it is found
+and left out.
+"""
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from pipeline.articles import Failure
 from pipeline.blocks import Recipe, Row, built, write_block
+from pipeline.errors import InterruptedRunError
 from pipeline.ledger_rows import Outcome
 from pipeline.records import Article
 from pipeline.runtime import cores
 
 AHEAD = 2  # blocks that are given out for each worker: one to work on, one to begin with at once
 DIED = "the process that worked on it died: killed by the system, which may have run out of memory, or by a fault in a library"
+ENDLESS = "the work on it came to no end in {:.0f} minutes"
+PATIENCE, PACE = 600, 500  # seconds for any work, and characters for which there is one more: a twentieth of the usual speed
+PROBE = Article("probe", "“We will sign,” said Ilsa Brandt.")  # what any worker can do
 
 Result = tuple[list[Row], list[Outcome]]
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,16 @@ class Block:
 Waiting = dict[Future[list[Outcome]], Block]
 
 
+class _Lost(Exception):  # noqa: N818 - what is lost with a process, which says why
+    pass
+
+
 class Crew:
     """Processes that work by one recipe; a context, which ends them."""
 
-    def __init__(self, recipe: Recipe, workers: int) -> None:
-        """Processes are started with the first blocks; a single block is worked on in this one."""
-        self.recipe, self.workers = recipe, workers
+    def __init__(self, recipe: Recipe, workers: int, here: bool = False) -> None:
+        """Processes are started with the first blocks; `here`: a block that is the only one is worked on in this process."""
+        self.recipe, self.workers, self.here = recipe, workers, here
         self._shared = replace(recipe, threads=max(1, cores() // workers))  # of workers that share the cores
         self._pool: ProcessPoolExecutor | None = None
 
@@ -61,11 +72,12 @@ class Crew:
 
         Raises:
             PipelineError: the recipe cannot be built.
+            InterruptedRunError: processes die whatever they do.
             OSError: a block cannot be written.
         """
         given = iter(blocks)
         first = list(islice(given, 2))
-        if len(first) == 1:
+        if self.here and len(first) == 1:
             yield first[0], _finish(self.recipe, first[0])
             return
         waiting: Waiting = {}
@@ -80,8 +92,11 @@ class Crew:
             yield from self._done(waiting)
 
     def _done(self, waiting: Waiting) -> Iterator[tuple[Block, list[Outcome]]]:
-        """Wait for at least one block."""
-        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+        """Wait for at least one block. All workers hang where none is done in the time that the longest may take."""
+        done, _ = wait(waiting, max(_patience(block.articles) for block in waiting.values()), FIRST_COMPLETED)
+        if not done:
+            self._kill()
+            yield from self._again(waiting, [])
         lost = []
         for future in done:
             block = waiting.pop(future)
@@ -108,21 +123,52 @@ class Crew:
     def alone(self, block: Block) -> list[Outcome]:
         """A block that may have killed a process, by itself, and if it kills one again its articles by themselves."""
         try:
-            return self._started().submit(_finish, self._shared, block).result()
-        except BrokenProcessPool:
-            self._end(kill=True)
+            return self._by_itself(_finish, block, block.articles)
+        except _Lost:
+            self._require_life()
         rows, outcomes = list[Row](), list[Outcome]()
         for article in block.articles:
             try:
-                own, (outcome,) = self._started().submit(_results, self._shared, (article,)).result()
-            except BrokenProcessPool:
-                self._end(kill=True)
+                own, (outcome,) = self._by_itself(_results, (article,), (article,))
+            except _Lost as lost:
                 origin = article.origin or article.id
-                own, outcome = [], Outcome(failure=Failure(origin, "attribute", f"{origin}: {DIED}"))
+                own, outcome = [], Outcome(failure=Failure(origin, "attribute", f"{origin}: {lost}"))
             rows += own
             outcomes.append(outcome)
         write_block(block.path, rows)
         return outcomes
+
+    def _by_itself(self, work: Callable[[Recipe, Any], Done], given: object, articles: Sequence[Article]) -> Done:
+        """What the work gives in a process that does nothing else.
+
+        Raises:
+            _Lost: it died, or came to no end.
+        """
+        try:
+            future = self._started().submit(work, self._shared, given)
+        except BrokenProcessPool:  # a process died that had nothing to do
+            self._end(kill=True)
+            future = self._started().submit(work, self._shared, given)
+        patience = _patience(articles)
+        if wait([future], patience).done and not isinstance(future.exception(), BrokenProcessPool):
+            return future.result()
+        died = future.done()
+        self._end(kill=True)
+        raise _Lost(DIED if died else ENDLESS.format(patience / 60))
+
+    def _require_life(self) -> None:
+        """No article is blamed where a process dies with any.
+
+        Raises:
+            InterruptedRunError: it does.
+        """
+        try:
+            self._by_itself(_results, (PROBE,), (PROBE,))
+        except _Lost as lost:
+            raise InterruptedRunError(
+                f"a new process cannot do the simplest work: {lost}. What is done is kept, and the same command goes on; try a "
+                "smaller --workers. A script of your own needs if __name__ == '__main__': around its call"
+            ) from lost
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -131,13 +177,16 @@ class Crew:
         return self._pool
 
     def _end(self, kill: bool) -> None:
-        if self._pool is None:
-            return
-        pool, self._pool = self._pool, None
         if kill:
-            for process in multiprocessing.active_children():
-                process.kill()
-        pool.shutdown(cancel_futures=True)
+            self._kill()
+        pool, self._pool = self._pool, None
+        if pool:
+            pool.shutdown(cancel_futures=True)
+
+    def _kill(self) -> None:
+        processes = self._pool._processes if self._pool else None  # no public name for them before Python 3.14
+        for process in list((processes or {}).values()):
+            process.kill()
 
 
 def _begin(threads: int) -> None:
@@ -152,6 +201,11 @@ def _begin(threads: int) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+
+
+def _patience(articles: Sequence[Article]) -> float:
+    """The seconds after which work on the articles is given up."""
+    return PATIENCE + sum(len(article.text) for article in articles) / PACE
 
 
 def _results(recipe: Recipe, articles: Sequence[Article]) -> Result:

@@ -32,6 +32,14 @@ class InterruptedRunError(PipelineError):
     """A run that was told to stop, or cannot go on now; what it had done is kept and the message says how to go on."""
 
 
+def of_one_article(error: Exception) -> bool:
+    """Whether an error in the work on an article is likely that article's own, of whatever kind: libraries raise any.
+
+    A run has to end where its models, its disk or its installation fail, or it was told to stop.
+    """
+    return isinstance(error, DataError) or not isinstance(error, (PipelineError, OSError, ImportError))
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint such as ` Did you mean 'seed'?` where one of `known` is close to `name`, else the empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -1,5 +1,6 @@
 """Exported models and where they are kept between runs: whoever finds one needs neither torch nor transformers."""
 
+import atexit
 import hashlib
 import json
 import logging
@@ -7,7 +8,6 @@ import os
 import shutil
 import sys
 import tempfile
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -24,6 +24,7 @@ SHARED, ONLY_FULL = "shared.bin", "full.bin"  # weights that both graphs read, a
 PARTS = {FULL: (FULL, SHARED, ONLY_FULL), INT8: (INT8, SHARED)}
 ABOUT = "about.json"  # what the runtime must know of the model
 FILES = "files.json"  # name → sha256 of every other file; written last
+CACHE = "PARLEY_CACHE"  # the variable that names another folder than the user's cache
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,8 @@ class Kept:
     """An exported model in the user's cache, in a folder that is named by all that it was made from.
 
     A folder is written whole or not at all, by one process while others wait for it. A file that was touched since is checked
-    before it is used, and the model exported anew where one is damaged. Where the cache cannot be written the model is exported
-    into a temporary folder, which ends with this object.
+    before it is used, and the model exported anew where one is damaged. Where the cache cannot be written a temporary folder
+    takes its place, for this process and those that it starts, and goes with it.
     """
 
     def __init__(self, source: Path, settings: Iterable[str], build: Callable[[Path], None]) -> None:
@@ -79,14 +80,13 @@ class Kept:
         self.key = _hash([FORMAT, onnxruntime.__version__, *made_of(source), *settings])[:32]
         self.source, self._build = source, build
         self._checked: set[str] = set()
-        self._temporary: Path | None = None
 
     @property
     def _home(self) -> Path:
-        return self._temporary / "model" if self._temporary else user_cache_path("parley") / "models" / self.key
+        return Path(os.environ.get(CACHE) or user_cache_path("parley") / "models") / self.key
 
     def folder(self, *names: str) -> Path:
-        """The folder, in which the named files are whole.
+        """The folder, in which the named files are whole; with no name, the folder of a model that is exported.
 
         Raises:
             ModelError: the model must be exported, and cannot be loaded.
@@ -107,29 +107,20 @@ class Kept:
 
     def _make(self, names: Sequence[str]) -> None:
         self._checked.clear()
-        log.log(
-            logging.WARNING if sys.stderr.isatty() else logging.INFO,
-            "%s: exported for this machine's CPU, which takes a moment and is done once", self.source,
-        )  # fmt: skip
         try:
             self._home.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self._home.with_suffix(".lock")):
                 if not self._whole(names):  # another process may have made it since
                     self._write()
         except OSError as error:
-            if self._temporary:
-                raise ExportError(f"{self._home.parent}: the exported model cannot be written: {error.strerror}") from error
-            log.warning(
-                "%s: cannot be written (%s); the model is exported for this run alone", self._home.parent, error.strerror
-            )
-            try:
-                self._temporary = Path(tempfile.mkdtemp(prefix="parley-"))
-            except OSError:
-                raise ExportError(f"{self._home.parent}, {tempfile.gettempdir()}: neither can be written") from error
-            weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+            _make_do_without_cache(self._home.parent, error)
             self._make(names)
 
     def _write(self) -> None:
+        log.log(
+            logging.WARNING if sys.stderr.isatty() else logging.INFO,
+            "%s: exported for this machine's CPU, which takes a moment and is done once", self.source,
+        )  # fmt: skip
         with tempfile.TemporaryDirectory(prefix=".making-", dir=self._home.parent, ignore_cleanup_errors=True) as work:
             made = Path(work) / "made"
             made.mkdir()
@@ -141,3 +132,24 @@ class Kept:
             if self._home.exists():  # damaged
                 self._home.replace(Path(work) / "damaged")
             made.replace(self._home)
+
+
+_temporary: list[Path] = []  # the folder that takes the place of the cache in this process, if any
+
+
+def _make_do_without_cache(cache: Path, error: OSError) -> None:
+    """Let a temporary folder take its place, also in processes that are started from now on.
+
+    Raises:
+        ExportError: there is none either, or it is the one that cannot be written.
+    """
+    if cache in _temporary:
+        raise ExportError(f"{cache}: the exported model cannot be written: {error.strerror}") from error
+    log.warning("%s: cannot be written (%s); the model is exported for this run alone", cache, error.strerror)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="parley-"))
+    except OSError:
+        raise ExportError(f"{cache}, {tempfile.gettempdir()}: neither can be written") from error
+    _temporary.append(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ[CACHE] = str(folder)

@@ -210,7 +210,12 @@ class _Search:
         times = Counter(map(without_ending, filter(ending_of, names)))
         for name in names:
             path, left = tree.folder / name, _behind(tree.patterns, name)
-            if path.is_dir():
+            try:
+                folder = _is_folder(path)
+            except OSError as error:
+                yield Failure(shown(path), "read", f"{shown(path)}: {error.strerror or error}")
+                continue
+            if folder:
                 yield Tree(path, EVERYTHING if () in left else left), f"{before}{shown(name)}/"
             elif () not in left or name == MANIFEST:
                 continue
@@ -253,6 +258,20 @@ class _Search:
                 return False
             self.files.add(key)
         return True
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder; what a broken link may have been is none.
+
+    Raises:
+        PermissionError: it cannot be told: a link into a closed folder, say, which may hide articles.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except PermissionError:
+        raise
+    except OSError:
+        return False
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -10,10 +10,12 @@ from pipeline.articles import Failure
 from pipeline.attribution.canon import canonical_names
 from pipeline.blocks import Recipe, Row, read_block
 from pipeline.codebook import Task
+from pipeline.errors import DataError
 from pipeline.files import replacing
 from pipeline.ledger import Ledger
 from pipeline.ledger_rows import Summary
 from pipeline.statements import open_writer, to_json
+from pipeline.workfolder import AFRESH
 
 SHOWN = 10  # failures that are told at once; all are in the file of failures
 
@@ -61,6 +63,7 @@ def join(ledger: Ledger, output: str, recipe: Recipe) -> Tally:
 
     Raises:
         ConfigError: the output cannot be written.
+        DataError: the file of a block is damaged; there is no output then.
     """
     names: Counter[str] = Counter()
     for row in _rows(ledger):
@@ -72,7 +75,11 @@ def join(ledger: Ledger, output: str, recipe: Recipe) -> Tally:
     tally.failures = list(islice(ledger.failures(), SHOWN))
     with open_writer(output, recipe.tasks()) as writer:
         writer.write(counted((_renamed(row, one) for row in _rows(ledger)), recipe.tasks(), tally))
-    assert tally.statements == summary.statements, f"{tally.statements} rows, but the ledger has {summary.statements}"
+        if tally.statements != summary.statements:
+            raise DataError(
+                f"{ledger.folder}: {tally.statements} statements in the files of blocks, but {summary.statements} in the "
+                f"ledger: a file is damaged. Restore it, or {AFRESH}"
+            )
     if output != "-":
         rows = (to_json(asdict(row)) for row in ledger.rows())
         write_lines(beside(output, "ledger"), rows)

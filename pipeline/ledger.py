@@ -5,6 +5,7 @@ row after it, in one transaction with what became of its articles, so that a cra
 """
 
 import sqlite3
+from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from pipeline.ledger_rows import ROWS, Admission, Input, Outcome, Row, State, Su
 from pipeline.near_duplicates import NearDuplicates
 from pipeline.records import Article
 
-ENDED = "SELECT COALESCE(o.state, i.state), COUNT(*) FROM inputs i LEFT JOIN outcomes o ON o.number = i.number"
+STATES = "SELECT COALESCE(o.state, i.state), COUNT(*) FROM inputs i LEFT JOIN outcomes o ON o.number = i.number GROUP BY 1"
 BATCH = 1000  # inputs that are committed at once; what a crash takes of them is read again
 
 
@@ -31,33 +32,34 @@ class Ledger:
     Workers never touch it. They are spawned, or forked before it is opened: SQLite does not outlive a fork.
     """
 
-    def __init__(self, folder: Path, lock: FileLock, database: sqlite3.Connection, ending: str) -> None:
+    def __init__(self, folder: Path, lock: FileLock, database: sqlite3.Connection) -> None:
         """Use a folder that is locked and a database that was checked; see `open`."""
         self.folder = folder
-        self._lock, self._database, self._ending = lock, database, ending
+        self._lock, self._database = lock, database
         self._near = NearDuplicates(database)
         self._begun: dict[int, list[int]] = {}
+        self._given_out: list[int] = []  # the blocks of `_begun` in order
         self._discarded = False
         self._position = 0  # of the input that was given last
         self.is_new = not database.execute("SELECT EXISTS (SELECT 1 FROM inputs)").fetchone()[0]
         self._known: int = database.execute("SELECT COALESCE(MAX(number), 0) FROM inputs").fetchone()[0]
-        self._ended = Counter(dict(database.execute(f"{ENDED} GROUP BY 1")))
+        self._all_known = bool(database.execute("SELECT EXISTS (SELECT 1 FROM all_inputs)").fetchone()[0])
+        self._states = Counter(dict(database.execute(STATES)))
 
     @classmethod
-    def open(cls, work_folder: Path, settings: Mapping[str, str], ending: str = ".jsonl", fresh: bool = False) -> Self:
+    def open(cls, work_folder: Path, settings: Mapping[str, str], fresh: bool = False) -> Self:
         """Begin a ledger, or go on with the one that is there.
 
         Args:
             work_folder: see `workfolder.work_folder`; made where it is not there.
             settings: all that decides the output, as words for people: a run goes on only with the same.
-            ending: of the files of blocks.
             fresh: throw away what is there.
 
         Raises:
             ConfigError: another run has the folder, it was begun with other settings, or it is no work folder.
             DataError: the database is damaged, or the file of a complete block is missing or has changed.
         """
-        settings = {key: storable(value) for key, value in {**settings, "files of blocks": ending}.items()}
+        settings = {key: storable(value) for key, value in settings.items()}
         lock = workfolder.claim(work_folder)
         try:
             with workfolder.damage_named(work_folder):
@@ -65,7 +67,7 @@ class Ledger:
                     workfolder.clear(work_folder)
                 database = workfolder.open_database(work_folder, settings, (*ledger_rows.SCHEMA, *near_duplicates.SCHEMA))
                 try:
-                    ledger = cls(work_folder, lock, database, ending)
+                    ledger = cls(work_folder, lock, database)
                     ledger._check_blocks()
                 except BaseException:
                     database.close()
@@ -86,8 +88,7 @@ class Ledger:
                 what = "is missing" if found is None else f"has {found} bytes, not {size}"
                 raise DataError(f"{path}: this file of a complete block {what}. Restore it, or {workfolder.AFRESH}")
         for path in folder.iterdir():
-            name = path.name.removesuffix(self._ending)
-            number = int(name) if name.isdecimal() else -1
+            number = int(path.stem) if path.stem.isdecimal() else -1
             row = self._database.execute("SELECT 1 FROM blocks WHERE block = ?", (number,)).fetchone()
             if row is None or path != self._path(number):
                 path.unlink()
@@ -98,26 +99,19 @@ class Ledger:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close; after an error what was not committed yet is given up, and will be read again."""
-        self._close(commit=kind is None)
+        try:
+            with workfolder.damage_named(self.folder):
+                if kind is None and not self._discarded:
+                    self._database.commit()
+        finally:
+            self._database.close()  # rolls back what is not committed
+            self._lock.release()
 
     def discard(self) -> None:
         """Remove everything, for the output is there, or the run never began. Only leaving the context is left to do."""
         self._database.close()
         workfolder.discard(self.folder)
         self._discarded = True
-
-    def close(self) -> None:
-        """Commit and let others have the folder. All is kept: the run can go on."""
-        self._close(commit=True)
-
-    def _close(self, commit: bool) -> None:
-        try:
-            with workfolder.damage_named(self.folder):
-                if commit and not self._discarded:
-                    self._database.commit()
-        finally:
-            self._database.close()  # rolls back what is not committed
-            self._lock.release()
 
     # --- inputs, in the order of reading ---
 
@@ -143,7 +137,7 @@ class Ledger:
         return self._enter(Input(None, path, None, "skipped", None, reason))
 
     def end_of_inputs(self) -> None:
-        """Say that the last input was given, and commit.
+        """Say that the last input was given, and commit: a run that goes on gets no others.
 
         Raises:
             ConfigError: the run was begun with more inputs.
@@ -151,30 +145,37 @@ class Ledger:
         with workfolder.damage_named(self.folder):
             if self._position < self._known:
                 self._refuse("no further input", self._position + 1)
+            if not self._all_known:
+                self._database.execute("INSERT INTO all_inputs VALUES (?)", (self._position,))
             self._database.commit()
 
     def _enter(self, given: Input, text: str = "") -> Admission:
         with workfolder.damage_named(self.folder):
             self._position += 1
-            return self._compare(given) if self._position <= self._known else self._insert(given, text)
+            if self._position <= self._known:
+                return self._compare(given)
+            if self._all_known:
+                self._refuse(str(given), self._position)
+            return self._insert(given, text)
 
     def _compare(self, given: Input) -> Admission:
         row = self._row(self._position)
         if (row.id, row.origin, row.sha256) != (given.id, given.origin, given.sha256):
             self._refuse(str(given), self._position)
-        return Admission(row.number, row.state, row.reason, row.block)
+        return Admission(row.number, row.state, row.block)
 
     def _refuse(self, given: str, number: int) -> None:
-        row = self._row(number)
+        row = self._row(number) if number <= self._known else None
+        before = Input(row.id, row.origin, row.sha256) if row else "not there"
         raise ConfigError(
-            f"{self.folder}: the inputs have changed since the run was begun: input {number} was "
-            f"{Input(row.id, row.origin, row.sha256)}, now it is {given}. Give the inputs of then, or {workfolder.AFRESH}"
+            f"{self.folder}: the inputs have changed since the run was begun: input {number} was {before}, "
+            f"now it is {given}. Give the inputs of then, or {workfolder.AFRESH}"
         )
 
     def _insert(self, given: Input, text: str) -> Admission:
         copy_of = family = None
         if given.state == "waiting":
-            given, copy_of = self._judge(given)
+            given, copy_of = self._compared_with_all(given)
         if given.state == "waiting":
             family = self._near.place(self._position, text)
         sha256 = None if given.sha256 is None else bytes.fromhex(given.sha256)
@@ -182,19 +183,13 @@ class Ledger:
             "INSERT INTO inputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (self._position, given.id, given.origin, sha256, given.state, given.stage, given.reason, copy_of, family),
         )
-        self._ended[given.state] += 1
+        self._states[given.state] += 1
         if self._position % BATCH == 0:
             self._database.commit()
-        return Admission(self._position, given.state, given.reason)
+        return Admission(self._position, given.state)
 
-    def _judge(self, given: Input) -> tuple[Input, int | None]:
+    def _compared_with_all(self, given: Input) -> tuple[Input, int | None]:
         """The input with its state, and the number of the article it is a copy of."""
-        same_id = self._first("id = ?", given.id)
-        if same_id and same_id.sha256 != given.sha256:
-            reason = (
-                f"{given.origin or given.id}: a second article has the id {given.id!r}, with another text than {same_id.named}"
-            )
-            return replace(given, state="failed", stage="read", reason=reason), None
         original = self._first("sha256 = ? AND i.state = 'waiting'", bytes.fromhex(given.sha256 or ""))
         if original:
             return replace(given, state="duplicate", reason=f"the same text as {original.named}"), original.number
@@ -221,17 +216,19 @@ class Ledger:
             ValueError: the caller's mistake: an article that does not wait or is given out, or an order that is broken.
         """
         with workfolder.damage_named(self.folder):
-            taken = {number for given_out in self._begun.values() for number in given_out}
             for before, number in zip([0, *numbers], numbers, strict=False):
-                if number <= before or number in taken or self._row(number).state != "waiting":
+                if number <= before or self._row(number).state != "waiting":
                     raise ValueError(f"block {block}: article {number} after {before} is not waiting, or out of order")
             if not numbers or not self._fits(block, numbers[0], numbers[-1]):
                 raise ValueError(f"block {block}: empty, given out before, or not in the order of the other blocks")
         self._begun[block] = list(numbers)
+        insort(self._given_out, block)
         return self._path(block)
 
     def _fits(self, block: int, first: int, last: int) -> bool:
-        others = [(number, articles[0], articles[-1]) for number, articles in self._begun.items()]
+        """Whether a block's articles are behind those of the block before and before those of the next: so no two share one."""
+        at = bisect_right(self._given_out, block)
+        others = [(n, self._begun[n][0], self._begun[n][-1]) for n in self._given_out[max(0, at - 1) : at + 1]]
         for neighbour in ("block <= ? ORDER BY block DESC", "block >= ? ORDER BY block"):
             others += self._database.execute(f"SELECT block, first, last FROM blocks WHERE {neighbour} LIMIT 1", (block,))
         return all((n < block and its_last < first) or (n > block and last < its_first) for n, its_first, its_last in others)
@@ -253,15 +250,17 @@ class Ledger:
             self._database.executemany("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", _as_rows(block, outcomes))
             self._database.commit()
         del self._begun[block]
-        self._ended.update(outcome.state for outcome in outcomes.values())
+        self._given_out.remove(block)
+        self._states.update(outcome.state for outcome in outcomes.values())
+        self._states["waiting"] -= len(numbers)
 
     def failed_share(self, least: int) -> float:
-        """The share of the inputs that have come to an end so far which failed; 0 as long as fewer than `least` have."""
-        ended = sum(self._ended[state] for state in ("done", "empty", "duplicate", "failed"))
-        return self._ended["failed"] / ended if ended >= max(1, least) else 0.0
+        """The share of the inputs so far that failed, without files passed over; 0 while there are fewer than `least`."""
+        so_far = self._states.total() - self._states["skipped"]
+        return self._states["failed"] / so_far if so_far >= max(1, least) else 0.0
 
     def _path(self, block: int) -> Path:
-        return self.folder / workfolder.BLOCKS / f"{block:08d}{self._ending}"
+        return self.folder / workfolder.BLOCKS / f"{block:08d}.jsonl"
 
     # --- what became of it ---
 
@@ -299,7 +298,7 @@ class Ledger:
         assert total == self._position, (
             f"{self.folder}: {total} inputs in the ledger ({states}), but {self._position} were given"
         )
-        return Summary(total, states, sum(row[2] for row in found), sum(row[3] for row in found))
+        return Summary(states, sum(row[2] for row in found), sum(row[3] for row in found))
 
 
 def _as_rows(block: int, outcomes: Mapping[int, Outcome]) -> Iterator[tuple[int, int, State, int, str | None, str | None]]:

@@ -15,6 +15,7 @@ SCHEMA = (
     "CREATE INDEX ids ON inputs (id) WHERE id IS NOT NULL",
     "CREATE UNIQUE INDEX contents ON inputs (sha256) WHERE state = 'waiting'",
     "CREATE INDEX families ON inputs (family) WHERE family IS NOT NULL",
+    "CREATE TABLE all_inputs (number INTEGER NOT NULL)",  # a row once the last input was read: how many there are
     "CREATE TABLE blocks (block INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, bytes INTEGER NOT NULL)",
     "CREATE TABLE outcomes (number INTEGER PRIMARY KEY, block INTEGER NOT NULL, state TEXT NOT NULL, "
     "statements INTEGER NOT NULL, stage TEXT, reason TEXT)",
@@ -60,7 +61,6 @@ class Admission:
 
     number: int
     state: State
-    reason: str | None = None
     block: int | None = None
 
 
@@ -91,17 +91,11 @@ def outcome_of(row: Mapping[str, Any]) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What became of the inputs: `states` adds up to `inputs`; `grouped` articles are nearly the same as an earlier one."""
+    """What became of the inputs: `states` adds up to all; `grouped` articles are nearly the same as an earlier one."""
 
-    inputs: int
     states: Mapping[State, int]
     statements: int
     grouped: int
-
-    @property
-    def failed_share(self) -> float:
-        """The share of inputs that failed, skipped files left aside; from 0 to 1, and 0 where there is no input."""
-        return self.states["failed"] / max(1, self.inputs - self.states["skipped"])
 
 
 @dataclass(frozen=True, slots=True)

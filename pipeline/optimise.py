@@ -32,6 +32,7 @@ from pipeline.checkpoints import EpochStart, SealCheckpoints, last_complete_chec
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, InterruptedRunError, ModelError
 from pipeline.processes import count, from_first, greatest, index, is_first, require_same, wait
+from pipeline.signals import handled
 
 Reporter = Callable[[str], None]
 
@@ -271,9 +272,5 @@ class _Stop(TrainerCallback):  # type: ignore[misc]
 def _stopping_gently(trainer: Trainer) -> Iterator[_Stop]:
     stop = _Stop()
     trainer.add_callback(stop)
-    before = {s: signal.signal(s, stop.catch) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with handled(stop.catch):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

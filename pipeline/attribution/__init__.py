@@ -12,15 +12,14 @@ from pipeline.attribution.parties import Parties
 from pipeline.attribution.quotations import Quotation
 from pipeline.attribution.sentences import place_of
 from pipeline.attribution.speakers import Cast
-from pipeline.errors import DataError
+from pipeline.errors import DataError, of_one_article
 from pipeline.records import Article, Span, Statement
 
 if TYPE_CHECKING:  # what the tagger needs is loaded by whoever tags
     from pipeline.attribution.tagger import Tagger
 
-__all__ = ["FAILURES", "Attributor"]
+__all__ = ["Attributor"]
 
-FAILURES = (DataError, ValueError, RecursionError, MemoryError)  # of one article, not of a run
 AHEAD, AHEAD_CHARACTERS = 8, 50_000  # articles and characters that are parsed at once; more of them save no more time
 Given = ParamSpec("Given")
 Done = TypeVar("Done")
@@ -62,7 +61,7 @@ class Attributor:
     def extract_many(self, articles: Iterable[Article]) -> Iterator[list[Statement] | Exception]:
         """For each article, in order, what `extract` gives or why it gave nothing; a few are parsed at once, in less time.
 
-        An error is of its own article alone: the others are extracted all the same.
+        An error is of its own article alone, and the others are extracted all the same (`errors.of_one_article` says which).
         """
         for block in _blocks(articles):
             layouts = [_tried(_laid_out, article) for article in block]
@@ -127,7 +126,9 @@ def _parsed(layouts: list[Layout]) -> list[list[Parsed] | Exception]:
 def _tried(work: Callable[Given, Done], *given: Given.args, **named: Given.kwargs) -> Done | Exception:
     try:
         return work(*given, **named)
-    except FAILURES as error:
+    except Exception as error:
+        if not of_one_article(error):
+            raise
         return error
 
 

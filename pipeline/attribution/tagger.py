@@ -31,6 +31,17 @@ def shipped_tagger(runtime: str = "auto", threads: int | None = None) -> "Tagger
     return Tagger.from_folder(SHIPPED, runtime, threads)
 
 
+def kept_tagger(folder: Path = SHIPPED) -> Kept:
+    """The tagger of a folder as ONNX Runtime reads it, exported on first use."""
+
+    def build(into: Path) -> None:
+        from pipeline.attribution.tagger_model import export_tagger
+
+        export_tagger(folder, into)
+
+    return Kept(folder, ["tagger"], build)
+
+
 class Tagger:
     """Tags articles with a trained model."""
 
@@ -61,13 +72,7 @@ class Tagger:
 
     @classmethod
     def _of_graph(cls, folder: Path, threads: int | None) -> Self:
-        def build(into: Path) -> None:
-            from pipeline.attribution.tagger_model import export_tagger
-
-            export_tagger(folder, into)
-
-        kept = Kept(folder, ["tagger"], build)
-        home = kept.folder(ABOUT, TOKENIZER, *PARTS[FULL])
+        home = kept_tagger(folder).folder(ABOUT, TOKENIZER, *PARTS[FULL])
         graph = Graph(home / FULL, threads)
 
         def read(window: Window) -> Logits:
