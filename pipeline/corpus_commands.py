@@ -31,7 +31,7 @@ Output = Annotated[str, typer.Option("--output", "-o", help="a file: .jsonl, .cs
 Run = Annotated[Path, typer.Option("--model", "-m", help="a run folder of train.py; shipped: the one that comes with Parley")]
 TextColumnName = Annotated[str, typer.Option(help="the column of a table that holds the text")]
 RulesOnly = Annotated[bool, typer.Option("--rules-only", help="without the tagger: faster, and fewer are found")]
-Workers = Annotated[int | None, typer.Option(min=1, help="processes; default: one for each core")]
+Workers = Annotated[int | None, typer.Option(min=1, help="processes; default: one for each core, or 4 on a GPU")]
 FailOver = Annotated[str, typer.Option(help="stop when more of the inputs fail than this share, such as 5%")]
 Engine = Annotated[Literal["local", "ray"], typer.Option(help="where the work is done: here, or on a Ray cluster")]
 Address = Annotated[str | None, typer.Option(help="of the Ray cluster; default: one on this machine")]

@@ -1,5 +1,6 @@
 """Writing files so that a reader never sees half of one, and hashing them."""
 
+import glob
 import hashlib
 import json
 import os
@@ -52,6 +53,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_partial(path: Path) -> None:
+    """Remove what `replacing(path)` left in a process that was killed; nobody else may be writing it now."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.partial"):
+        left.unlink(missing_ok=True)
 
 
 def current_umask() -> int:

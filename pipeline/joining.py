@@ -11,7 +11,7 @@ from pipeline.attribution.canon import canonical_names
 from pipeline.blocks import Recipe, Row, read_block
 from pipeline.codebook import Task
 from pipeline.errors import DataError
-from pipeline.files import replacing
+from pipeline.files import remove_partial, replacing
 from pipeline.ledger import Ledger
 from pipeline.ledger_rows import Summary
 from pipeline.statements import open_writer, to_json
@@ -65,6 +65,9 @@ def join(ledger: Ledger, output: str, recipe: Recipe) -> Tally:
         ConfigError: the output cannot be written.
         DataError: the file of a block is damaged; there is no output then.
     """
+    if output != "-":
+        for path in (Path(output), beside(output, "ledger"), beside(output, "failures")):
+            remove_partial(path)
     names: Counter[str] = Counter()
     for row in _rows(ledger):
         names.update([row["speaker"]] if row["kind"] == "person" and row["speaker"] else [])

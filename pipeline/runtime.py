@@ -1,6 +1,7 @@
 """Which library a model runs in, ONNX Runtime or PyTorch, and running it in the first; torch is imported only where used."""
 
 import logging
+import math
 import os
 import shutil
 import sys
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from pipeline.errors import ConfigError, ExportError, nearest
 
 AUTO, ONNX, TORCH = RUNTIMES = ("auto", "onnx", "torch")
+GROUP = Path("/sys/fs/cgroup")  # Linux's control groups, and their files of a limit: today's, and those before
+QUOTAS = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
 Values = NDArray[np.float32]
 T = TypeVar("T")
 
@@ -34,8 +37,15 @@ def quiet() -> None:
 
 
 def cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The number of cores that this process may use; of a container, what its share of the processor comes to."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for names in QUOTAS:
+        try:
+            quota, period = " ".join((GROUP / name).read_text(encoding="ascii") for name in names).split()
+            return min(own, math.ceil(int(quota) / int(period))) if int(quota) > 0 else own
+        except (OSError, ValueError):  # no such file; or no limit, which is written "max"
+            continue
+    return own
 
 
 def require_runtime(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -15,24 +16,26 @@ import torch
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from pipeline import Labeller, runtime
-from pipeline.attribution import tagger
+from pipeline.attribution import Attributor, tagger
 from pipeline.attribution.paragraphs import split_paragraphs
 from pipeline.attribution.tagger import Tagger
+from pipeline.blocks import Recipe
 from pipeline.classifier import ERRORS, About, OnnxClassifier, TorchClassifier, doubtful
 from pipeline.codebook import Task, default_codebook
 from pipeline.config import ModelSection
 from pipeline.corpus import load_set
 from pipeline.encoder import WEIGHTS
 from pipeline.errors import ConfigError, ExportError, ModelError
-from pipeline.exported import FILES, FULL, INT8, PARTS, Kept
+from pipeline.exported import CACHE, FILES, FULL, INT8, PARTS, Kept
 from pipeline.files import sha256_file
 from pipeline.inference import BATCH_TOKENS, batches
 from pipeline.inputs import encode
 from pipeline.metrics import confusion, macro_f1
 from pipeline.model import create, load, save
-from pipeline.records import Statement
+from pipeline.records import Article, Statement
 from pipeline.runfolder import SHIPPED
 from pipeline.runtime import Graph
 from pipeline.standoff import Example
@@ -265,6 +268,33 @@ def test_label_takes_a_runtime(run: Path, tmp_path: Path, parley: Any) -> None:
     assert status == 2 and not (tmp_path / "n.jsonl").exists()
 
 
+def test_threads_change_no_statement() -> None:
+    """Of the parser's products, which are the linear algebra library's, and of the tagger's."""
+    article = Article("a", (ROOT / "examples" / "ferry-talks.txt").read_text(encoding="utf-8"))
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(Attributor(runtime="onnx", threads=threads).extract(article))
+    assert found[0] == found[1] and len(found[0]) > 5
+
+
+@pytest.mark.parametrize(
+    ("files", "most"),
+    [({"cpu.max": "150000 100000\n"}, 2), ({"cpu.max": "max 100000\n"}, 8), ({}, 8),
+     ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+     ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8)],
+)  # fmt: skip
+def test_a_container_has_the_cores_that_its_share_comes_to(
+    files: dict[str, str], most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "GROUP", tmp_path)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert runtime.cores() == most
+
+
 # What is kept
 
 
@@ -333,15 +363,25 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv(CACHE, "")
     caplog.set_level(logging.WARNING)
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+        with pytest.raises(ExportError, match="neither can be written"):
+            OnnxClassifier(model)
+        with pytest.raises(ExportError):
+            Recipe(model, rules_only=True, runtime="onnx").settled()
+        assert Recipe(model, rules_only=True).settled().settings()["runtime"].startswith("torch 2.")
+        labelled = Labeller.from_pretrained(model).label_statements([Statement("s", "we offer peace")])
+        assert len(labelled) == 1 and "it runs in PyTorch instead" in caplog.text
+    caplog.clear()
+    assert Recipe(model, rules_only=True).settled().runtime == "onnx"
     assert len(ask(model)) == 12
     said = [record.getMessage() for record in caplog.records if record.name.startswith("pipeline")]
     assert len(said) == 1 and said[0].endswith("the model is exported for this run alone")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
-    with pytest.raises(ExportError, match="neither can be written"):
-        OnnxClassifier(model)
-    labelled = Labeller.from_pretrained(model).label_statements([Statement("s", "we offer peace")])
-    assert len(labelled) == 1 and "it runs in PyTorch instead" in caplog.text
+    code = "import pathlib, sys, pipeline.classifier as c; print(c.kept_classifier(pathlib.Path(sys.argv[1])).folder())"
+    done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, cwd=ROOT)  # as a worker
+    assert done.stdout.strip() == str(OnnxClassifier(model)._kept.folder()) and done.stdout.startswith(os.environ[CACHE])
 
 
 def test_a_model_that_cannot_be_exported(model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
