@@ -1,12 +1,14 @@
-"""From files to Parquet: python benchmarks/corpus_run.py [memory SIZE...]
+"""From files to Parquet: python benchmarks/corpus_run.py [memory|memory-files SIZE...]
 
 Without arguments: articles a second of `parley label FOLDER --output labelled.parquet` on 120 articles of about 500 words (the
 dispatches of 400 to 600 words, in several editions), beside what a user would put together: spaCy's pipeline with textacy's
 direct quotations, then one text-classification pipeline for each task in batches of 32, into a table of pandas; one process
 that has all cores. With `memory`: seconds an article, and the most memory of the whole process tree (proportional set size,
-so that what processes share counts once) for corpora of so many short articles, by the rules alone.
+so that what processes share counts once) for corpora of so many short articles, by the rules alone: the rows of one table with
+few persons, or (`memory-files`) the files of one folder, named by a pattern, each with a person of its own.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,7 @@ WORDS = range(400, 601)
 MANY = 120
 TIMES = 3
 EVERY = 0.5  # seconds between two looks at the memory
+SYLLABLES = ("bra", "del", "fin", "gor", "hul", "kam", "lor", "mir", "sten", "vo")  # of persons' names
 
 
 def articles(folder: Path) -> Path:
@@ -87,22 +90,35 @@ def throughput() -> None:
             print(f"{work}: {rate:.2f} articles/s, from files to Parquet; Parley has {rates['Parley'] / rate:.1f} times that")
 
 
-def short(folder: Path, count: int) -> Path:
-    """So many short articles, all different, in one table."""
+def short(folder: Path, count: int, files: bool) -> Path:
+    """So many short articles, all different: in one table with few persons, or in files with as many persons as files."""
+    texts = (
+        f"{person(n) if files else f'Envoy {n}'} of Tirsha said that lock {n % 97} of the Quarn would open. "
+        "“We are near a deal,” said Ada Brolin.\n"
+        for n in range(count)
+    )
+    if files:
+        for n, text in enumerate(texts):
+            (folder / f"{n:08d}.txt").write_text(text, encoding="utf-8")
+        return folder / "*.txt"
     path = folder / "articles.jsonl"
     with path.open("w", encoding="utf-8") as stream:
-        for n in range(count):
-            text = (
-                f"Envoy {n} of Tirsha said that lock {n % 97} of the Quarn would open. “We are near a deal,” said Ada Brolin."
-            )
-            stream.write(f'{{"id": "a{n}", "text": "{text}"}}\n')
+        stream.writelines(json.dumps({"id": f"a{n}", "text": text}) + "\n" for n, text in enumerate(texts))
     return path
 
 
-def memory(count: int) -> tuple[float, float]:
+def person(number: int) -> str:
+    """The name of a person: another for each number."""
+    first, last = ("".join(SYLLABLES[int(digit)] for digit in f"{part:04d}").title() for part in divmod(number, 10_000))
+    return f"{first} {last}"
+
+
+def memory(count: int, files: bool = False) -> tuple[float, float]:
     """The most MiB of the process tree of a run over so many short articles, and its seconds."""
     with tempfile.TemporaryDirectory() as name:
-        path, output = short(Path(name), count), Path(name) / "out.parquet"
+        output = Path(name) / "out.parquet"
+        (Path(name) / "in").mkdir()
+        path = short(Path(name) / "in", count, files)
         began, most = time.perf_counter(), 0.0
         run = subprocess.Popen(ours(path, output, "--rules-only"), cwd=ROOT, stderr=subprocess.DEVNULL)
         while run.poll() is None:
@@ -127,9 +143,9 @@ def main(arguments: list[str]) -> None:
     """Print what was asked for."""
     if arguments[:1] == ["peer"]:
         peer(Path(arguments[1]), Path(arguments[2]))
-    elif arguments[:1] == ["memory"]:
+    elif arguments[:1] in (["memory"], ["memory-files"]):
         for count in map(int, arguments[1:] or ("1000", "10000", "100000")):
-            most, took = memory(count)
+            most, took = memory(count, files=arguments[0] == "memory-files")
             print(
                 f"{count} short articles: at most {most:.0f} MiB, {took:.0f} s, {1000 * took / count:.1f} ms each", flush=True
             )

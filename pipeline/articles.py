@@ -28,6 +28,7 @@ from pipeline.rows import (
     stream_csv_rows,
     stream_json_lines,
 )
+from pipeline.scratch import Taken
 from pipeline.sources import MANIFEST, Failure, Skipped, Source
 
 __all__ = [
@@ -60,18 +61,15 @@ class TakesIds(Protocol):
 
 
 class Ids:
-    """The ids that are taken, kept in memory."""
+    """The ids that are taken, on the disk where they are many."""
 
     def __init__(self) -> None:
         """No id is taken."""
-        self._taken: set[str] = set()
+        self._taken = Taken()
 
     def claim(self, name: str, article: Article) -> bool:
         """Whether the id `name` was free; from now on it is the article's."""
-        if name in self._taken:
-            return False
-        self._taken.add(name)
-        return True
+        return self._taken.add(name)
 
 
 def read_articles(inputs: Iterable[str | Path], columns: Columns | None = None) -> Iterator[Item]:
