@@ -26,6 +26,13 @@ bench: $(READY)
 	$(BIN)/python benchmarks/phenomena.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/runtime.py
+	$(BIN)/python benchmarks/peak.py
+	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/corpus_run.py
+	$(BIN)/python benchmarks/cost.py
+	$(BIN)/python benchmarks/cost.py --short --rules-only
+	$(BIN)/python benchmarks/killed.py
+	$(BIN)/python benchmarks/poisons.py
 
 # The tagger that ships, trained anew from the labelled sets (docs/attribution.md): needs the texts of news.
 tagger: $(READY)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from textacy_peer import INSTALL, INSTALLED, quotations, quotations_by_paragraph
+from peers import INSTALL, INSTALLED, quotations, quotations_by_paragraph
 
 from pipeline.attribution import Attributor
 from pipeline.attribution.paragraphs import split_paragraphs
@@ -134,7 +134,7 @@ def main(names: Sequence[str]) -> None:
     """Print the tables of each set."""
     quiet()
     if not INSTALLED:
-        print(INSTALL)
+        print(INSTALL.format("textacy"))
     for name, _, split in (n.partition(":") for n in names or DEFAULT):
         labelled = load_set(name, ROOT / "labels", ROOT.parent / "shared")
         if not labelled.articles:

@@ -28,6 +28,7 @@ from pipeline.rows import (
     stream_csv_rows,
     stream_json_lines,
 )
+from pipeline.scratch import Taken
 from pipeline.sources import MANIFEST, Failure, Skipped, Source
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
 
 DETAILS = ("title", "outlet", "date", "negotiation")
 PARQUET_MOST = 256 * 2**20  # bytes of a .parquet inside an archive, which has to be in memory: its index is at its end
+PARQUET_PIECE = 2**20  # bytes of a column that are read at a time
 MANIFESTS = 16  # folders whose manifest is kept
 
 Item = Article | Failure | Skipped
@@ -59,18 +61,15 @@ class TakesIds(Protocol):
 
 
 class Ids:
-    """The ids that are taken, kept in memory."""
+    """The ids that are taken, on the disk where they are many."""
 
     def __init__(self) -> None:
         """No id is taken."""
-        self._taken: set[str] = set()
+        self._taken = Taken()
 
     def claim(self, name: str, article: Article) -> bool:
         """Whether the id `name` was free; from now on it is the article's."""
-        if name in self._taken:
-            return False
-        self._taken.add(name)
-        return True
+        return self._taken.add(name)
 
 
 def read_articles(inputs: Iterable[str | Path], columns: Columns | None = None) -> Iterator[Item]:
@@ -224,15 +223,21 @@ def _read_parquet(stream: IO[bytes], source: Source, columns: Columns) -> Iterat
             )
         stream = io.BytesIO(raw)
     try:
-        table = pq.ParquetFile(stream)
+        # Without these two a whole column of a row group, often a million rows, would be read at once.
+        table = pq.ParquetFile(stream, pre_buffer=False, buffer_size=PARQUET_PIECE)
         _require_column(source, table.schema_arrow.names, columns.text)
         wanted = [c for c in (columns.id, columns.text, "sha256", *DETAILS) if c in table.schema_arrow.names]
         number = 0
         for batch in table.iter_batches(batch_size=64, columns=wanted):
             for at in range(len(batch)):  # one by one: the texts of a batch need not be there as Python's at once
                 number += 1
-                (row,) = batch.slice(at, 1).to_pylist()
-                yield _from_row(row, f"{source.name}:row {number}", f"{source.id}-{number}", columns)
+                place = f"{source.name}:row {number}"
+                try:
+                    (row,) = batch.slice(at, 1).to_pylist()
+                except (ArithmeticError, ValueError) as error:  # a date beyond Python's, bytes that are not UTF-8
+                    yield Failure(place, "read", f"{place}: {error}")
+                else:
+                    yield _from_row(row, place, f"{source.id}-{number}", columns)
         if not number:
             raise DataError(f"{source.name}: the table has columns but no row")
     except (pa.ArrowException, OSError) as error:

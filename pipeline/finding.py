@@ -1,22 +1,24 @@
 """Where a corpus is: files, folders, globs, archives and lists of paths → sources, one by one, in a fixed order.
 
-Nothing holds all paths: in memory are the names of the folders that are open, the identity of each folder that was read, and
-that of each file that was named by itself, by a glob or by a list (so that none is read twice).
+Nothing holds all paths: in memory are the names in the folders that are open and the identity of each folder that was read; on
+the disk that of each file that was named by itself, by a glob or by a list (so that none is read twice).
 """
 
 import os
 import re
 import stat
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
 from pipeline.archives import members
 from pipeline.errors import ConfigError
+from pipeline.scratch import Taken
 from pipeline.sources import (
     ARCHIVES,
     KNOWN,
@@ -154,7 +156,7 @@ class _Search:
     """One pass over the inputs; it remembers what it has met."""
 
     folders: set[tuple[int, int, Patterns]] = field(default_factory=set)
-    files: set[tuple[int, int]] = field(default_factory=set)
+    files: Taken = field(default_factory=Taken)  # those that a pattern or a list names can be any number
 
     def input(self, named: Path | Tree | Listing) -> Iterator[Item]:
         if isinstance(named, Listing):
@@ -207,7 +209,6 @@ class _Search:
         except OSError as error:
             yield Failure(shown(tree.folder), "read", f"{shown(tree.folder)}: {error.strerror or error}")
             return
-        times = Counter(map(without_ending, filter(ending_of, names)))
         for name in names:
             path, left = tree.folder / name, _behind(tree.patterns, name)
             try:
@@ -224,8 +225,7 @@ class _Search:
             elif not ending_of(name):
                 yield Skipped(shown(path), unknown_ending(name))
             else:
-                stem = without_ending(name)
-                own = before + shown(stem if times[stem] == 1 else name)
+                own = before + shown(name if _has_namesake(names, name) else without_ending(name))
                 yield from self._file(path, own, alone=tree.patterns != EVERYTHING)
 
     def _file(self, path: Path, name: str, alone: bool) -> Iterator[Item]:
@@ -247,7 +247,7 @@ class _Search:
 
     def _is_new(self, path: Path, state: os.stat_result, alone: bool) -> bool:
         """A file that is met in its own folder is new unless it was named before: it needs no memory of its own."""
-        key = (state.st_dev, state.st_ino)
+        key = f"{state.st_dev}:{state.st_ino}"
         if key in self.files:
             return False
         if alone:
@@ -258,6 +258,14 @@ class _Search:
                 return False
             self.files.add(key)
         return True
+
+
+def _has_namesake(names: Sequence[str], name: str) -> bool:
+    """Whether another file of ours among the sorted names differs in its ending alone."""
+    stem = without_ending(name)
+    behind = (names[at] for at in range(bisect_left(names, f"{stem}."), len(names)))
+    alike = takewhile(lambda n: n.startswith(f"{stem}."), behind)
+    return any(n != name and ending_of(n) and without_ending(n) == stem for n in alike)
 
 
 def _is_folder(path: Path) -> bool:

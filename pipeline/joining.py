@@ -1,13 +1,13 @@
 """The end of a corpus run: the blocks of rows become the output, and what became of every input is said beside it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
 from pipeline.articles import Failure
-from pipeline.attribution.canon import canonical_names
+from pipeline.attribution.canon import Names
 from pipeline.blocks import Recipe, Row, read_block
 from pipeline.codebook import Task
 from pipeline.errors import DataError
@@ -68,16 +68,17 @@ def join(ledger: Ledger, output: str, recipe: Recipe) -> Tally:
     if output != "-":
         for path in (Path(output), beside(output, "ledger"), beside(output, "failures")):
             remove_partial(path)
-    names: Counter[str] = Counter()
+    names = Names(recipe.fixed_names())
     for row in _rows(ledger):
-        names.update([row["speaker"]] if row["kind"] == "person" and row["speaker"] else [])
-    one = canonical_names(names, recipe.fixed_names())
+        if row["kind"] == "person" and row["speaker"]:
+            names.add(row["speaker"])
+    names.settle()
     summary = ledger.summary()
     tally = _tally(summary)
     tally.statements, tally.marked = 0, 0 if recipe.min_confidence else None
     tally.failures = list(islice(ledger.failures(), SHOWN))
     with open_writer(output, recipe.tasks()) as writer:
-        writer.write(counted((_renamed(row, one) for row in _rows(ledger)), recipe.tasks(), tally))
+        writer.write(counted((_renamed(row, names) for row in _rows(ledger)), recipe.tasks(), tally))
         if tally.statements != summary.statements:
             raise DataError(
                 f"{ledger.folder}: {tally.statements} statements in the files of blocks, but {summary.statements} in the "
@@ -94,10 +95,10 @@ def _rows(ledger: Ledger) -> Iterator[Row]:
     return chain.from_iterable(map(read_block, ledger.blocks()))
 
 
-def _renamed(row: Row, names: Mapping[str, str]) -> Row:
+def _renamed(row: Row, names: Names) -> Row:
     """The row under one name a person; of two speakers of one cue each has its own."""
     if row["speaker"] and row["kind"] in ("person", "group"):
-        row["speaker"] = "; ".join(names.get(part, part) for part in row["speaker"].split("; "))
+        row["speaker"] = "; ".join(names.one(part) for part in row["speaker"].split("; "))
     return row
 
 

@@ -87,7 +87,7 @@ class Ledger:
             if found != size:
                 what = "is missing" if found is None else f"has {found} bytes, not {size}"
                 raise DataError(f"{path}: this file of a complete block {what}. Restore it, or {workfolder.AFRESH}")
-        for path in folder.iterdir():
+        for path in workfolder.files_in(folder):
             number = int(path.stem) if path.stem.isdecimal() else -1
             row = self._database.execute("SELECT 1 FROM blocks WHERE block = ?", (number,)).fetchone()
             if row is None or path != self._path(number):

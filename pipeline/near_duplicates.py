@@ -7,10 +7,15 @@ memory does not grow.
 import re
 import sqlite3
 from collections.abc import Iterator
+from functools import cached_property
 from hashlib import blake2b
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
 
 THRESHOLD = 0.7  # estimated Jaccard similarity of the sets of 5-grams from which on two articles are nearly the same
 SHINGLE = 5  # words
@@ -24,6 +29,7 @@ BATCH = 10_000  # 5-grams hashed at once, so that a very long article needs no m
 SCHEMA = (
     "CREATE TABLE signatures (number INTEGER PRIMARY KEY, family INTEGER NOT NULL, signature BLOB NOT NULL)",
     "CREATE TABLE bands (key INTEGER, number INTEGER, PRIMARY KEY (key, number)) WITHOUT ROWID",
+    "CREATE TABLE lone (number INTEGER PRIMARY KEY, text BLOB NOT NULL)",  # an article that there is no other beside yet
 )
 
 
@@ -32,10 +38,14 @@ class NearDuplicates:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         """Use the tables of `SCHEMA` in `database`, whose transactions are the caller's."""
-        from datasketch import MinHash  # loads scipy: half a second that nobody else should wait
-
         self._database = database
-        self._empty = MinHash(num_perm=PERMUTATIONS, seed=1, scheme="affine32")  # what is stored depends on all three
+        self._is_lone = not database.execute("SELECT EXISTS (SELECT 1 FROM signatures)").fetchone()[0]
+
+    @cached_property
+    def _empty(self) -> "MinHash":
+        from datasketch import MinHash  # loads scipy: half a second, which a run of one article need not wait
+
+        return MinHash(num_perm=PERMUTATIONS, seed=1, scheme="affine32")  # what is stored depends on all three
 
     def place(self, number: int, text: str) -> int | None:
         """Keep the article and say to which family it belongs.
@@ -48,6 +58,22 @@ class NearDuplicates:
             The number of the family's first article, where an earlier article is nearly the same: the likest one decides, of
             equal ones the first. None where the article is the first of its kind.
         """
+        if self._is_lone and not self._has_company():
+            self._database.execute("INSERT INTO lone VALUES (?, ?)", (number, text.encode("utf-8", "surrogatepass")))
+            return None
+        return self._place(number, text)
+
+    def _has_company(self) -> bool:
+        """Whether the article that comes now is not the first. The one that was is given its signature."""
+        lone = self._database.execute("SELECT number, text FROM lone").fetchone()
+        if lone is None:
+            return False
+        self._database.execute("DELETE FROM lone")
+        self._place(lone[0], lone[1].decode("utf-8", "surrogatepass"))
+        self._is_lone = False
+        return True
+
+    def _place(self, number: int, text: str) -> int | None:
         signature = self._signature(text)
         if signature is None:
             return None

@@ -8,11 +8,13 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, DataError, ModelError
-from pipeline.files import read_json, sha256_file, write_json, write_text
+from pipeline.files import read_json, sha256_file, sha256_unchanged, write_json, write_text
+
+if TYPE_CHECKING:  # what labels has no configuration
+    from pipeline.config import RunConfig
 
 SHIPPED = Path(__file__).parent / "shipped"  # the classifier that ships with the project, known by the name `shipped`
 MANIFEST = "MANIFEST.json"
@@ -34,7 +36,7 @@ def seal(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
+def begin(config: "RunConfig", fingerprints: Mapping[str, str]) -> Path:
     """Make the run folder ready to be written; an older run of the name loses its manifest, so it never looks complete.
 
     Raises:
@@ -61,7 +63,7 @@ def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
     return folder
 
 
-def folder_settings(config: RunConfig, fingerprints: Mapping[str, str]) -> dict[str, Any]:
+def folder_settings(config: "RunConfig", fingerprints: Mapping[str, str]) -> dict[str, Any]:
     """What must not change between the start of a run and its end, as flat keys."""
     from pipeline.processes import count  # which needs torch, that reading a run folder does not
 
@@ -98,7 +100,7 @@ def model_folder(folder: Path) -> Path:
         path = folder / name
         if not path.is_file():
             raise ModelError(f"{folder}: {name} is missing, though {MANIFEST} names it; copy the run again or train it anew")
-        if sha256_file(path) != expected:
+        if sha256_unchanged(path) != expected:
             raise ModelError(f"{path}: the file is damaged or changed: its sha256 is not the one in {MANIFEST}")
     return folder / MODEL
 
@@ -122,7 +124,7 @@ def identity(folder: Path) -> str:
     """The model's name and content hash, as labelled statements carry it: `default@1a2b3c4d5e6f`."""
     weights = model_folder(folder) / WEIGHTS
     named = weights.parent if weights.parent == SHIPPED else folder.resolve()
-    return f"{named.parent.name if named.name == MODEL else named.name}@{sha256_file(weights)[:12]}"
+    return f"{named.parent.name if named.name == MODEL else named.name}@{sha256_unchanged(weights)[:12]}"
 
 
 def _runs(folder: Path) -> str:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,6 +75,11 @@ def resolve(runtime: str) -> str:
         ConfigError: there is no such runtime.
     """
     return require_runtime(runtime) if runtime != AUTO else TORCH if has_gpu() else ONNX
+
+
+def with_version(runtime: str) -> str:
+    """A runtime that `resolve` gave with the version of its library, which may change the last bits of an answer."""
+    return f"{runtime} {version('torch') if runtime == TORCH else onnxruntime.__version__}"
 
 
 def choose(runtime: str, onnx: Callable[[], T], torch: Callable[[], T]) -> T:

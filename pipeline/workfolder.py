@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -65,8 +66,16 @@ def _owner(folder: Path) -> str:
 
 def clear(folder: Path) -> None:
     """Remove the database and the blocks of a folder that `claim` has locked."""
-    for path in [*(folder / BLOCKS).glob("*"), *folder.glob(f"{DATABASE}*")]:
+    for path in chain(files_in(folder / BLOCKS), folder.glob(f"{DATABASE}*")):
         path.unlink()
+
+
+def files_in(folder: Path) -> Iterator[Path]:
+    """What is in a folder, one by one: a corpus has millions of blocks. Each may be removed meanwhile."""
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                yield Path(entry.path)
 
 
 def discard(folder: Path) -> None:
@@ -76,6 +85,9 @@ def discard(folder: Path) -> None:
         folder.rename(aside)
     except OSError:  # a file system that holds on to the open lock
         aside = folder
+    with contextlib.suppress(OSError):
+        for path in files_in(aside / BLOCKS):
+            path.unlink()
     shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -97,7 +109,7 @@ def open_database(folder: Path, settings: Mapping[str, str], schema: Iterable[st
         )
         if kind != APPLICATION and tables:
             raise DataError(f"{path} is a database of another program. Move it away, or name another output")
-        if not tables and list((folder / BLOCKS).glob("*")):
+        if not tables and any(files_in(folder / BLOCKS)):
             raise DataError(f"{path} is empty, but there are finished blocks beside it. Restore it, or {AFRESH}")
         if tables:
             _check(database, folder, settings)

@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,7 +177,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(corpus: Path, undisturbe
         [sys.executable, "-m", "pipeline", "extract", str(corpus), "-o", str(output)], cwd=ROOT, capture_output=True, text=True
     )
     assert changed.returncode == 2
-    assert "the run was begun with other settings" in changed.stderr and "tagger: none then, shipped now" in changed.stderr
+    assert "the run was begun with other settings" in changed.stderr and "tagger: none then, shipped@" in changed.stderr
     done = started(corpus, output, "--workers", "2")
     _, said = done.communicate()
     assert done.returncode == 0, said
@@ -249,6 +251,25 @@ def test_a_full_disk_keeps_what_is_done_and_the_run_goes_on(
     status, _, said = parley(*call)
     assert status == 0, said
     assert output.read_bytes() == undisturbed
+
+
+def test_settings_name_all_that_decides_the_output(run: Path, tmp_path: Path) -> None:
+    """The weights alone would not do: other temperatures, another tokenizer, another library give other labels."""
+    copy = tmp_path / "copy"
+    shutil.copytree(run / "model", copy / "model")
+
+    def settings(**changed: Any) -> dict[str, str]:
+        return Recipe(copy / "model", runtime="onnx", **changed).settings()
+
+    before = settings()
+    assert before["parser"].startswith("spacy 3.") and re.match(r"onnx \d", before["runtime"])
+    assert re.fullmatch(r"shipped@[0-9a-f]{12}", before["tagger"])
+    config = json.loads((copy / "model" / "config.json").read_text())
+    for change in ({"temperatures": {"stance": 3.0, "outlook": 1.0}}, {"fields": []}):
+        (copy / "model" / "config.json").write_text(json.dumps(config | change))
+        after = settings()
+        assert {key for key in before if before[key] != after[key]} == {"files of the model"}
+    assert set(after.items()) ^ set(settings(min_confidence=0.5).items()) == {("least confidence", c) for c in ("0", "0.5")}
 
 
 # What became of every input

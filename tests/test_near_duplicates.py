@@ -22,9 +22,13 @@ def families(texts: Sequence[str]) -> list[int | None]:
         database.close()
 
 
-def place(database: sqlite3.Connection, texts: Sequence[str]) -> list[int | None]:
+def make(database: sqlite3.Connection) -> None:
     for statement in SCHEMA:
         database.execute(statement)
+
+
+def place(database: sqlite3.Connection, texts: Sequence[str]) -> list[int | None]:
+    make(database)
     near = NearDuplicates(database)
     return [near.place(number, text) for number, text in enumerate(texts, 1)]
 
@@ -88,11 +92,25 @@ def test_the_same_articles_give_the_same_families_in_another_process(dispatches:
     database.close()
 
 
+def test_the_first_article_is_met_by_the_second_in_another_process_too(dispatches: list[str]) -> None:
+    """It gets its signature when there is something to compare it with: until then datasketch is not loaded."""
+    database = sqlite3.connect(":memory:")
+    make(database)
+    assert NearDuplicates(database).place(3, dispatches[0]) is None
+    assert database.execute("SELECT COUNT(*) FROM signatures").fetchone() == (0,)
+    again = NearDuplicates(database)
+    assert [again.place(5, dispatches[0] + " The talks go on."), again.place(6, dispatches[1])] == [3, None]
+    assert NearDuplicates(database).place(7, dispatches[1] + " The talks go on.") == 6
+    assert database.execute("SELECT number FROM signatures").fetchall() == [(3,), (5,), (6,), (7,)]
+    assert database.execute("SELECT COUNT(*) FROM lone").fetchone() == (0,)
+    database.close()
+
+
 def test_the_signature_stays_what_it_is() -> None:
     """Where the library gives another one, ledgers that were begun before must not go on: raise `workfolder.VERSION`."""
     database = sqlite3.connect(":memory:")
-    place(database, ["The envoys of Veldria and Orlan met again."])
-    (stored,) = database.execute("SELECT signature FROM signatures").fetchone()
+    place(database, ["The envoys of Veldria and Orlan met again.", "Another text."])
+    (stored,) = database.execute("SELECT signature FROM signatures WHERE number = 1").fetchone()
     database.close()
     assert sha256(stored).hexdigest()[:16] == "2a9e7a789655cacf"
 

@@ -233,18 +233,27 @@ def test_the_choice_of_a_runtime(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     assert runtime.choose("auto", lambda: "onnx", lambda: "torch") == "torch"
 
 
-def test_neither_torch_nor_transformers_is_loaded(run: Path) -> None:
+def test_a_run_of_one_article_loads_little(run: Path, tmp_path: Path) -> None:
     Labeller.from_pretrained(run, runtime="onnx")
     Tagger.from_folder(tagger.SHIPPED, "onnx")
+    article = tmp_path / "a.txt"
     text = "Envoys met in Orlan on Monday.\n\n“We offer peace,” said Mira Tolvan, the Orlan envoy."
+    article.write_text(text, encoding="utf-8")
     code = f"""
 import sys
-from pipeline import Labeller
-labelled = Labeller.from_pretrained({str(run)!r}, runtime="onnx").label({text!r})
-print([s["stance"] is not None for s in labelled], [m for m in ("torch", "transformers", "onnx") if m in sys.modules])
+from pathlib import Path
+from pipeline.articles import find
+from pipeline.batch import run_articles
+from pipeline.blocks import Recipe
+tally = run_articles(find([{str(article)!r}]), {str(tmp_path / "out.jsonl")!r}, Recipe(Path({str(run)!r}), runtime="onnx"))
+slow = ("torch", "transformers", "onnx", "datasketch", "scipy", "pandas", "pyarrow", "trafilatura", "requests", "ray")
+print(tally.statements, [m for m in slow if m in sys.modules])
+import spacy
+spacy.info(silent=True)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout == "[True] []\n", done.stderr
+    assert done.stdout.startswith("1 []\n"), done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_label_takes_a_runtime(run: Path, tmp_path: Path, parley: Any) -> None:
@@ -362,7 +371,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
             OnnxClassifier(model)
         with pytest.raises(ExportError):
             Recipe(model, rules_only=True, runtime="onnx").settled()
-        assert Recipe(model, rules_only=True).settled().settings()["runtime"] == "torch"
+        assert Recipe(model, rules_only=True).settled().settings()["runtime"].startswith("torch 2.")
         labelled = Labeller.from_pretrained(model).label_statements([Statement("s", "we offer peace")])
         assert len(labelled) == 1 and "it runs in PyTorch instead" in caplog.text
     caplog.clear()

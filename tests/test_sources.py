@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.articles import LONGEST, Columns, Failure, Ids, Listing, Skipped, find, read_found
+from pipeline.articles import LONGEST, READERS, Columns, Failure, Ids, Listing, Skipped, find, read_found
 from pipeline.errors import ConfigError
 from pipeline.files import sha256_text
 from pipeline.records import Article
 from pipeline.rows import LINE_MOST, PIECE, WHOLE_MOST
-from pipeline.sources import ending_of, without_ending
+from pipeline.sources import Source, ending_of, without_ending
 
 Parley = Callable[..., tuple[int, str, str]]
 TEXT = "“The lock stays shut,” said Ilsa Brandt of Quarnholm.\n"
@@ -521,6 +521,35 @@ def test_a_table_or_an_archive_of_any_size_is_read_in_little_memory(tmp_path: Pa
             stream.writelines(row for _ in range(count))
     with memory_below(15):
         assert sum(isinstance(item, Article) for item in read_found(find([path]))) == count
+
+
+def test_a_row_group_of_parquet_is_read_piece_by_piece(tmp_path: Path) -> None:
+    class Counted(io.FileIO):
+        largest = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            self.largest = max(self.largest, len(data))
+            return data
+
+    path, count = tmp_path / "week.parquet", 4_000
+    texts = [Random(n).randbytes(1_000).hex() for n in range(count)]
+    pq.write_table(pa.table({"text": texts}), path, row_group_size=count, data_page_size=65_536, write_batch_size=16)
+    with Counted(str(path)) as stream:
+        source = Source("week", "week", ".parquet", lambda: stream, path)
+        assert sum(isinstance(item, Article) for item in READERS[".parquet"](stream, source, Columns())) == count
+        assert stream.largest <= 2 * MEGABYTE < path.stat().st_size / 2
+
+
+def test_a_row_of_parquet_that_cannot_be_read_fails_alone(tmp_path: Path) -> None:
+    raw = pa.array([b"No.", b"caf\xe9", b"Yes.", b"Perhaps."])
+    text = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": text, "date": pa.array([0, 1, 2**31 - 1, 2], pa.date32())}), path)
+    articles, (bytes_, date), _ = read(path)
+    assert [(a.id, a.text, a.date) for a in articles] == [("a-1", "No.", "1970-01-01"), ("a-4", "Perhaps.", "1970-01-03")]
+    assert bytes_.reason.startswith(f"{path}:row 2: 'utf-8' codec can't decode byte 0xe9")
+    assert date.reason.startswith(f"{path}:row 3: ")
 
 
 def test_the_consumer_can_keep_the_ids(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ PACKAGE = ROOT / "pipeline"
 
 # Data flows down this list; a module imports only what stands above it (docs/architecture.md).
 FLOW = [
-    "errors", "signals", "files", "processes", "records", "tokens", "runtime", "exported", "codebook", "config", "encoder",
-    "export", "sources", "archives", "finding", "rows",
+    "errors", "signals", "files", "scratch", "processes", "records", "tokens", "runtime", "exported", "codebook", "config",
+    "encoder", "export", "sources", "archives", "finding", "rows",
     "articles", "tables", "statements",
     "attribution.language_check", "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon",
     "attribution.paragraphs", "attribution.quotations", "attribution.english", "attribution.parse", "attribution.disputes",

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-import yaml
-
 from pipeline.attribution.parties import known_parties
 from pipeline.codebook import default_codebook
+from pipeline.files import read_yaml
 
 HERE = Path(__file__).parent
 
@@ -70,7 +69,7 @@ class Lexicon:
 @lru_cache(maxsize=1)
 def lexicon() -> Lexicon:
     """The word lists that ship with the package."""
-    words = yaml.safe_load((HERE / "lexicon.yaml").read_text(encoding="utf-8"))
+    words = read_yaml(HERE / "lexicon.yaml")
     sets = {name: frozenset(words[name]) for name in Lexicon.__dataclass_fields__ if isinstance(words.get(name), list)}
     phrasal = {verb: frozenset(particles) for verb, particles in words["phrasal"].items()}
     observer = default_codebook().observer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from pipeline.attribution.english import MOST_WORDS, without_torch
+from pipeline.attribution.english import MOST_WORDS, without_commands, without_torch
 from pipeline.attribution.paragraphs import Paragraph
 from pipeline.records import Span
 
@@ -20,7 +20,7 @@ def splitter() -> Any:
 
 @lru_cache(maxsize=1)
 def _splitter() -> Any:
-    with without_torch():
+    with without_torch(), without_commands():
         import spacy
 
     language = spacy.blank("en")
