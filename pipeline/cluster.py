@@ -5,6 +5,7 @@ one machine. Blocks go to them and come back as files in the work folder, which 
 """
 
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from typing import Self
 
 from pipeline import __version__
 from pipeline.blocks import Recipe, Row, built, read_block, write_block
-from pipeline.crew import Block, Crew
+from pipeline.crew import Block, Crew, patience
 from pipeline.errors import ConfigError, InterruptedRunError
 from pipeline.ledger_rows import Outcome, outcome_of, outcome_row
 from pipeline.records import Article
@@ -44,10 +45,14 @@ def work_on(row: Row, recipe: Recipe, version: str) -> Row:
             return {"number": row["number"], "died": True}
         with tries.open("ab") as stream:
             stream.write(b".")
-        rows, outcomes = built(recipe)([Article(**fields) for fields in read_block(Path(row["given"]))])
+        articles = [Article(**fields) for fields in read_block(Path(row["given"]))]
+        signal.alarm(int(patience(articles)))  # ends the process, whatever it hangs in
+        rows, outcomes = built(recipe)(articles)
         write_block(Path(row["path"]), rows)
     except Exception as error:
         return {"number": row["number"], "error": f"{socket.gethostname()}: {type(error).__name__}: {error}"}
+    finally:
+        signal.alarm(0)
     return {"number": row["number"], "outcomes": [outcome_row(outcome) for outcome in outcomes]}
 
 

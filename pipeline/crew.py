@@ -93,7 +93,7 @@ class Crew:
 
     def _done(self, waiting: Waiting) -> Iterator[tuple[Block, list[Outcome]]]:
         """Wait for at least one block. All workers hang where none is done in the time that the longest may take."""
-        done, _ = wait(waiting, max(_patience(block.articles) for block in waiting.values()), FIRST_COMPLETED)
+        done, _ = wait(waiting, max(patience(block.articles) for block in waiting.values()), FIRST_COMPLETED)
         if not done:
             self._kill()
             yield from self._again(waiting, [])
@@ -149,12 +149,12 @@ class Crew:
         except BrokenProcessPool:  # a process died that had nothing to do
             self._end(kill=True)
             future = self._started().submit(work, self._shared, given)
-        patience = _patience(articles)
-        if wait([future], patience).done and not isinstance(future.exception(), BrokenProcessPool):
+        seconds = patience(articles)
+        if wait([future], seconds).done and not isinstance(future.exception(), BrokenProcessPool):
             return future.result()
         died = future.done()
         self._end(kill=True)
-        raise _Lost(DIED if died else ENDLESS.format(patience / 60))
+        raise _Lost(DIED if died else ENDLESS.format(seconds / 60))
 
     def _require_life(self) -> None:
         """No article is blamed where a process dies with any.
@@ -203,7 +203,7 @@ def _begin(threads: int) -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _patience(articles: Sequence[Article]) -> float:
+def patience(articles: Sequence[Article]) -> float:
     """The seconds after which work on the articles is given up."""
     return PATIENCE + sum(len(article.text) for article in articles) / PACE
 

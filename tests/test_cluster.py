@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -43,20 +44,23 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def wait_for(host: str, port: int) -> None:
+def wait_until(happens: Callable[[], object], process: subprocess.Popen[Any]) -> None:
     until = time.monotonic() + 120
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex((host, port)) == 0:
-                return
-        time.sleep(0.2)
-    raise AssertionError("no cluster")
+    while not happens():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
-def works(node: subprocess.Popen[bytes]) -> bool:
-    """Whether a block is worked on there now: Ray calls a process after its task."""
+def answers(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+def shows(node: subprocess.Popen[bytes], title: str) -> bool:
+    """Whether a process of the node calls itself so; Ray calls a worker after its task."""
     try:
-        return any("work_on" in " ".join(p.cmdline()) for p in psutil.Process(node.pid).children(recursive=True))
+        return any(title in " ".join(p.cmdline()) for p in psutil.Process(node.pid).children(recursive=True))
     except psutil.Error:  # one has ended meanwhile
         return False
 
@@ -71,8 +75,10 @@ def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     with tempfile.TemporaryDirectory(prefix="ray") as folder:  # its sockets need a short path
         nodes = [node("--head", "--num-cpus=0", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")]
         try:
-            wait_for(host, port)
-            nodes += [node("--num-cpus=1", f"--address={host}:{port}") for _ in range(2)]
+            wait_until(lambda: answers(host, port), nodes[0])
+            for _ in range(2):  # one after the other: two at once take each other's ports
+                nodes.append(node("--num-cpus=1", f"--address={host}:{port}"))
+                wait_until(lambda: shows(nodes[-1], "RuntimeEnvAgent"), nodes[-1])
             yield f"{host}:{port}", nodes[1:]
         finally:
             for process in reversed(nodes):
@@ -139,17 +145,29 @@ def test_a_node_that_is_killed_at_work_loses_and_doubles_nothing(
     with subprocess.Popen(
         [*command, "--engine", "ray", "--address", address], cwd=ROOT, env=SURROUNDINGS, stderr=subprocess.PIPE, text=True
     ) as run:
-        until = time.monotonic() + 120
-        while not (busy := [node for node in nodes if works(node)]):
-            assert run.poll() is None, run.communicate()
-            assert time.monotonic() < until, "no node works"
-            time.sleep(0.02)
-        kill(busy[0])
+        wait_until(lambda: any(shows(node, "work_on") for node in nodes), run)
+        kill(next((node for node in nodes if shows(node, "work_on")), nodes[0]))
         _, said = run.communicate(timeout=300)
     assert run.returncode == 0, said
     assert output.read_bytes() == (tmp_path / "here.jsonl").read_bytes()
     assert [row["state"] for row in ledger(output)] == ["done"] * MANY
     assert not (tmp_path / ".out.jsonl.work").exists()
+
+
+def test_a_worker_that_hangs_is_ended(tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+from pipeline import __version__, cluster
+from pipeline.crew import Block
+from pipeline.records import Article
+from stand_ins import Quick
+cluster.patience = lambda articles: 1
+block = Block(1, (Article("a", "endless"),), (1,), Path({str(tmp_path / "1.jsonl")!r}))
+((_, row),) = cluster._hand_over([block]).values()
+cluster.work_on(row, Quick(rules_only=True), __version__)
+"""
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=SURROUNDINGS, timeout=60, check=False)
+    assert run.returncode == -signal.SIGALRM
 
 
 def test_a_cluster_that_is_not_there(tmp_path: Path, parley: Parley) -> None:
