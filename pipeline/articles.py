@@ -72,7 +72,7 @@ class Ids:
         return self._taken.add(name)
 
 
-def read_articles(inputs: Iterable[str | Path], columns: Columns | None = None) -> Iterator[Item]:
+def read_articles(inputs: Iterable[str | Path | Source], columns: Columns | None = None) -> Iterator[Item]:
     """Read every article of `inputs` in order; what cannot be read comes as a `Failure`, and the rest goes on.
 
     Raises:

@@ -517,7 +517,7 @@ def test_the_command_says_what_failed_and_writes_the_rest(tmp_path: Path, parley
 def test_the_command_lists_what_failed_beside_the_output(tmp_path: Path, parley: Parley) -> None:
     bad = write(tmp_path / "bad.txt", b"\xff\xfe\xfd")
     assert parley("articles", bad, "--output", tmp_path / "out.jsonl")[0] == 1
-    listed = tmp_path / "out.failures.jsonl"
+    listed = tmp_path / "out.jsonl.failures.jsonl"
     assert listed.is_file() and str(bad) in listed.read_text(encoding="utf-8")
 
 
