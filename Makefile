@@ -31,6 +31,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/corpus_run.py
 	$(BIN)/python benchmarks/cost.py
 	$(BIN)/python benchmarks/cost.py --short --rules-only
+	$(BIN)/python benchmarks/admission.py
 	$(BIN)/python benchmarks/killed.py
 	$(BIN)/python benchmarks/poisons.py
 

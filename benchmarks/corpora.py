@@ -72,7 +72,7 @@ def run(articles: Path, output: Path, *options: str, status: int = 0, said: Path
         process = subprocess.Popen(label(articles, output, *options), cwd=ROOT, stderr=stream)
     while process.poll() is None:
         driver, memory = (max(pair) for pair in zip((driver, memory), _look(process.pid), strict=True))
-        work = max(work, _size(work_folder(str(output))))
+        work = max(work, folder_size(work_folder(str(output))))
         time.sleep(EVERY)
     assert process.returncode == status, f"exit status {process.returncode}"
     return Taken(time.perf_counter() - began, _children() - before, driver, memory, work)
@@ -94,7 +94,7 @@ def _look(pid: int) -> tuple[float, float]:
     return used.user + used.system, sum(shares) / 2**20
 
 
-def _size(folder: Path) -> int:
+def folder_size(folder: Path) -> int:
     """Bytes of a folder's files, of which some may go meanwhile."""
     total = 0
     for home, _, names in os.walk(folder):

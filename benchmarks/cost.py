@@ -4,7 +4,8 @@ Labels SIZE articles of about 500 words (dispatches in many editions; 120 and 1,
 person of its own each (1,000, 10,000 and 100,000), by all cores. Prints a Markdown table: processor milliseconds an article of
 all processes and of the one that reads and writes (the driver), the most memory of the process tree, bytes on disk an article;
 in brackets the ratio to the smallest size. Then what a million articles and a national archive of 10^8 take: by the difference
-between the largest and the smallest size, so that the start does not count, and on cores that are as fast as these.
+between the largest and the smallest size, so that the start does not count, and on cores that are as fast as these. A size is
+several times 32, since a run of one block starts no process.
 """
 
 import argparse
