@@ -29,11 +29,16 @@ SURROUNDINGS = {
 }
 
 
-def node(*options: str) -> subprocess.Popen[bytes]:
-    """A node; it and all that it starts are one process group."""
+def node(log: Path, *options: str) -> subprocess.Popen[bytes]:
+    """A node that has started; it and all that it starts are one process group. Two that start at once may take one port."""
     command = [RAY, "start", "--block", "--object-store-memory=100000000", "--disable-usage-stats", *options]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, env=SURROUNDINGS, start_new_session=True, **quiet)
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, env=SURROUNDINGS, start_new_session=True, stdout=stream, stderr=subprocess.STDOUT)
+    until = time.monotonic() + 120
+    while b"Ray runtime started" not in log.read_bytes():
+        assert process.poll() is None and time.monotonic() < until, log.read_text(encoding="utf-8")
+        time.sleep(0.2)
+    return process
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -41,16 +46,6 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def wait_for(host: str, port: int) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex((host, port)) == 0:
-                return
-        time.sleep(0.2)
-    raise AssertionError("no cluster")
 
 
 def works(node: subprocess.Popen[bytes]) -> bool:
@@ -69,10 +64,14 @@ def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
         port = probe.getsockname()[1]
     host = ray.util.get_node_ip_address()
     with tempfile.TemporaryDirectory(prefix="ray") as folder:  # its sockets need a short path
-        nodes = [node("--head", "--num-cpus=0", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")]
+        nodes = []
+        log = Path(folder) / "log"
         try:
-            wait_for(host, port)
-            nodes += [node("--num-cpus=1", f"--address={host}:{port}") for _ in range(2)]
+            nodes.append(
+                node(log, "--head", "--num-cpus=0", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
+            )
+            for _ in range(2):
+                nodes.append(node(log, "--num-cpus=1", f"--address={host}:{port}"))
             yield f"{host}:{port}", nodes[1:]
         finally:
             for process in reversed(nodes):
@@ -144,6 +143,7 @@ def test_a_node_that_is_killed_at_work_loses_and_doubles_nothing(
             assert run.poll() is None, run.communicate()
             assert time.monotonic() < until, "no node works"
             time.sleep(0.02)
+        assert all(node.poll() is None for node in nodes), "one has died by itself"
         kill(busy[0])
         _, said = run.communicate(timeout=300)
     assert run.returncode == 0, said
