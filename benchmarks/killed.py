@@ -84,7 +84,7 @@ def main(points: int, count: int) -> None:
             took = time.monotonic() - began
             status, when = killed(articles, broken, points, took, blocks)
             same, rows = same_rows(whole, broken)
-            ledgers = [Path(beside(str(path), "ledger")).read_bytes() for path in (whole, broken)]
+            ledgers = [beside(str(path), "ledger").read_bytes() for path in (whole, broken)]
             print(
                 f".{ending}: {len(when)} kills, after {', '.join(when)}; the run that ends has exit status {status}; {rows} "
                 f"rows, {'all the same' if same else 'NOT the same'} as those of a run of {took:.0f} s that nobody stopped; "

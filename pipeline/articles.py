@@ -7,6 +7,7 @@ the files beside it (id, title, outlet, date, sha256). Articles come as a stream
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.archives import why
 from pipeline.errors import DataError, PipelineError
 from pipeline.files import sha256_text
 from pipeline.finding import Found, Listing, find
+from pipeline.pages import Extracted, Page, parsed
 from pipeline.records import Article
 from pipeline.rows import (
     LONGEST,
@@ -41,7 +43,10 @@ PARQUET_MOST = 256 * 2**20  # bytes of a .parquet inside an archive, which has t
 PARQUET_PIECE = 2**20  # bytes of a column that are read at a time
 MANIFESTS = 16  # folders whose manifest is kept
 
+NOWHERE = Source("", "", "", lambda: nullcontext(io.BytesIO()))  # that of what is no source
+
 Item = Article | Failure | Skipped
+Origin = tuple[Source, Mapping[str, Any]]  # where something was read, and what a manifest says of that
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Ids:
         return self._taken.add(name)
 
 
-def read_articles(inputs: Iterable[str | Path], columns: Columns | None = None) -> Iterator[Item]:
+def read_articles(inputs: Iterable[str | Path | Source], columns: Columns | None = None) -> Iterator[Item]:
     """Read every article of `inputs` in order; what cannot be read comes as a `Failure`, and the rest goes on.
 
     Raises:
@@ -83,26 +88,49 @@ def read_articles(inputs: Iterable[str | Path], columns: Columns | None = None) 
 
 def read_found(found: Found, columns: Columns | None = None, ids: TakesIds | None = None) -> Iterator[Item]:
     """`read_articles` for what was named before. Ids are unique in what comes out: `ids` says which are taken."""
-    columns, ids = columns or Columns(), ids or Ids()
+    ids = ids or Ids()
+    in_order: Iterator[tuple[Extracted | DataError | Item, Origin]] = parsed(_read(found, columns or Columns()))
+    for item, (source, details) in in_order:
+        if isinstance(item, Extracted | DataError):
+            item = _of_page(item, source, _name(source, details))
+        yield _admit(item, source, details, ids) if isinstance(item, Article) else item
+
+
+def _read(found: Found, columns: Columns) -> Iterator[tuple[Item | Page, Origin]]:
+    """What is read, each with its origin; pages as they are."""
     manifest_of = lru_cache(MANIFESTS)(read_manifest)
     for source in found:
         if not isinstance(source, Source):
-            yield source
+            yield source, (NOWHERE, {})
             continue
+        details: Mapping[str, Any] = {}
         try:
             details = manifest_of(source.path.parent / MANIFEST).get(source.path.name, {}) if source.path else {}
-            name = str(details.get("id") or source.id)
             with source.open() as stream:
-                for article in READERS[source.format](stream, replace(source, id=name), columns):
-                    yield article if isinstance(article, Failure) else _admit(article, source, details, ids)
+                for item in READERS[source.format](stream, replace(source, id=_name(source, details)), columns):
+                    yield item, (source, details)
         except DataError as error:
-            yield Failure(source.name, "read", str(error))
+            yield Failure(source.name, "read", str(error)), (source, details)
         except OSError as error:
-            yield Failure(source.name, "read", f"{source.name}: {why(error)}")
+            yield Failure(source.name, "read", f"{source.name}: {why(error)}"), (source, details)
         except PipelineError:  # of the run, not of the file
             raise
         except Exception as error:  # libraries raise any kind on files that are broken
-            yield Failure(source.name, "read", f"{source.name}: it cannot be read on from here: {why(error)}")
+            reason = f"{source.name}: it cannot be read on from here: {why(error)}"
+            yield Failure(source.name, "read", reason), (source, details)
+
+
+def _name(source: Source, details: Mapping[str, Any]) -> str:
+    return str(details.get("id") or source.id)
+
+
+def _of_page(found: Extracted | DataError, source: Source, name: str) -> Article | Failure:
+    if isinstance(found, DataError):
+        return Failure(source.name, "read", f"{source.name}: {found}")
+    if not found.text.strip():
+        reason = f"no article text found in this page of {found.length} characters; save its text as .txt"
+        return Failure(source.name, "read", f"{source.name}: {reason}")
+    return Article(name, found.text, found.title, found.sitename, found.date, origin=source.name)
 
 
 def _admit(article: Article, source: Source, details: Mapping[str, Any], ids: TakesIds) -> Article | Failure:
@@ -163,18 +191,11 @@ def _read_text(stream: IO[bytes], source: Source, columns: Columns) -> Iterator[
     yield Article(source.id, _whole_text(stream, source), origin=source.name)
 
 
-def _read_html(stream: IO[bytes], source: Source, columns: Columns) -> Iterator[Article]:
-    from trafilatura import bare_extraction  # slow to import, and needed for pages alone
-
-    page, name = _whole_text(stream, source), source.name
-    if not page.strip():
-        raise DataError(f"{name}: the file is empty")
-    document = bare_extraction(page, with_metadata=True, include_comments=False, include_tables=False)
-    text = (document.text if document else "") or ""
-    if not text.strip():
-        raise DataError(f"{name}: no article text found in this page of {len(page)} characters; save its text as .txt")
-    # trafilatura parts paragraphs by one line end, which would look like a hard wrap.
-    yield Article(source.id, text.replace("\n", "\n\n"), document.title, document.sitename, document.date, origin=name)
+def _read_html(stream: IO[bytes], source: Source, columns: Columns) -> Iterator[Page]:
+    html = _whole_text(stream, source)
+    if not html.strip():
+        raise DataError(f"{source.name}: the file is empty")
+    yield Page(html)
 
 
 def _read_jsonl(stream: IO[bytes], source: Source, columns: Columns) -> Iterator[Article | Failure]:
@@ -264,7 +285,7 @@ def _from_row(row: Mapping[str, Any], origin: str, name: str, columns: Columns) 
     return article
 
 
-Reader = Callable[[IO[bytes], Source, Columns], Iterator[Article | Failure]]
+Reader = Callable[[IO[bytes], Source, Columns], Iterator[Article | Failure | Page]]
 READERS: dict[str, Reader] = {
     ".txt": _read_text,
     ".html": _read_html,

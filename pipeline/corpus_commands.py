@@ -14,6 +14,10 @@ from pipeline.errors import ConfigError
 from pipeline.records import require_probability
 
 SHIPPED_RUN = Path("shipped")
+STDIN = Path("-")
+OF_ARTICLES = (
+    "parties", "rules_only", "workers", "fail_over", "fresh", "engine", "address", "text_column", "id_column",
+)  # fmt: skip
 app = typer.Typer()
 
 Inputs = Annotated[
@@ -68,6 +72,7 @@ def extract(
     listed: Listed = None,
     parties: PartiesFile = None,
     rules_only: RulesOnly = False,
+    runtime: Runtime = "auto",
     workers: Workers = None,
     fail_over: FailOver = "100%",
     fresh: Fresh = False,
@@ -79,13 +84,14 @@ def extract(
     """Find the attributed statements of articles: who said what, where."""
     from pipeline.blocks import Recipe
 
-    recipe = Recipe(parties=parties, rules_only=rules_only)
+    recipe = Recipe(parties=parties, rules_only=rules_only, runtime=runtime)
     with _located(inputs, listed, output, text_column, id_column) as (found, columns):
         _over_articles(found, output, recipe, _run(columns, workers, engine, address, fail_over, fresh))
 
 
 @app.command()
 def label(
+    context: typer.Context,
     output: Output,
     inputs: Inputs = None,
     listed: Listed = None,
@@ -118,14 +124,23 @@ def label(
         recipe = Recipe(model, min_confidence, parties, rules_only, runtime)
         with _located(inputs, listed, output, text_column, id_column) as (found, columns):
             _over_articles(found, output, recipe, _run(columns, workers, engine, address, fail_over, fresh))
-    elif parties is not None or rules_only:
-        given = "--rules-only" if parties is None else f"--parties {parties}"
-        raise ConfigError(f"{given}: the statements of --statements are found and have sides already; leave one of them out")
     else:
+        _refuse_options_of_articles(context)
         from pipeline.batch import run_statements
 
         tally = run_statements(statements, output, labeller(model, min_confidence, runtime))
         _say(f"{tally.statements} statements labelled{f', {tally.review}' if tally.review else ''}")
+
+
+def _refuse_options_of_articles(context: typer.Context) -> None:
+    """Of a call with --statements."""
+    given = [name for name in OF_ARTICLES if (by := context.get_parameter_source(name)) and by.name == "COMMANDLINE"]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ConfigError(
+            f"{options}: of articles, but the statements of --statements are found already, and labelled in one process: "
+            "leave one of them out"
+        )
 
 
 def _run(columns: Any, workers: int | None, engine: Any, address: str | None, fail_over: str, fresh: bool) -> Any:
@@ -164,21 +179,24 @@ def _located(
     inputs: list[Path] | None, listed: Path | None, output: str, text_column: str, id_column: str
 ) -> Iterator[tuple[Any, Any]]:
     """The articles of a call; `-` is standard input, as one plain text or as the list. The output must be none of them."""
+    import shutil
     import tempfile
 
     from pipeline.articles import Columns, find
     from pipeline.files import require_writable
+    from pipeline.sources import Source
 
     if not inputs and not listed:
         raise ConfigError("name one or more articles: files, folders or patterns, or a list of them with --from FILE")
-    if listed == Path("-") and Path("-") in (inputs or ()):
-        raise ConfigError("- is standard input, which can be an article or the list of --from, not both")
+    if [*(inputs or ()), listed].count(STDIN) > 1:
+        raise ConfigError("- is standard input, which is read once: as an article or as the list of --from")
     with tempfile.TemporaryDirectory() as folder:
-        paths = list(inputs or ())
-        if Path("-") in paths:
-            stdin = Path(folder) / "stdin.txt"
-            stdin.write_bytes(sys.stdin.buffer.read())
-            paths[paths.index(Path("-"))] = stdin
+        paths: list[Any] = list(inputs or ())
+        if STDIN in paths:
+            copy = Path(folder) / "stdin"
+            with copy.open("wb") as target:
+                shutil.copyfileobj(sys.stdin.buffer, target)
+            paths[paths.index(STDIN)] = Source("standard input", "stdin", ".txt", lambda: copy.open("rb"))
         found = find(paths, _listing(listed, Path(folder) / "list") if listed else None)
         if output != "-":
             if found.holds(Path(output)):
@@ -193,17 +211,17 @@ def _listing(listed: Path, copy: Path) -> Any:
 
     from pipeline.articles import Listing
 
-    if listed != Path("-") and listed.is_file():
+    if listed != STDIN and listed.is_file():
         return Listing(listed, str(listed), listed.parent)
-    if listed != Path("-") and not (listed.exists() and not listed.is_dir()):
+    if listed != STDIN and not (listed.exists() and not listed.is_dir()):
         raise ConfigError(f"--from {listed}: {'a folder; name it as an argument' if listed.is_dir() else 'does not exist'}")
     with copy.open("wb") as target:
-        if listed == Path("-"):
+        if listed == STDIN:
             shutil.copyfileobj(sys.stdin.buffer, target)
         else:
             with listed.open("rb") as stream:
                 shutil.copyfileobj(stream, target)
-    return Listing(copy, "standard input" if listed == Path("-") else str(listed), Path())
+    return Listing(copy, "standard input" if listed == STDIN else str(listed), Path())
 
 
 @contextmanager

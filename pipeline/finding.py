@@ -57,11 +57,14 @@ class Tree:
     patterns: Patterns = EVERYTHING
 
 
+Input = Path | Tree | Listing | Source
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a call names. Each iteration looks for its sources anew."""
 
-    inputs: tuple[Path | Tree | Listing, ...]
+    inputs: tuple[Input, ...]
 
     def __iter__(self) -> Iterator[Item]:
         """The sources in order; what is no source comes as a `Failure`, a file of another ending as `Skipped`."""
@@ -74,14 +77,21 @@ class Found:
         return path.is_file() and bool(ending_of(path.name)) and any(_holds(named, path.resolve()) for named in self.inputs)
 
 
-def find(inputs: Iterable[str | Path], listed: Listing | None = None) -> Found:
+def find(inputs: Iterable[str | Path | Source], listed: Listing | None = None) -> Found:
     """The articles among `inputs` and in a list of paths. Nothing is read yet, and of each folder only up to its first article.
+
+    Args:
+        inputs: paths and patterns; a source is itself, such as standard input.
 
     Raises:
         ConfigError: an input does not exist, is a file with an unknown ending, or is a folder or a glob without any article.
     """
-    named: list[Path | Tree | Listing] = []
-    for path in map(Path, inputs):
+    named: list[Input] = []
+    for given in inputs:
+        if isinstance(given, Source):
+            named.append(given)
+            continue
+        path = Path(given)
         if path.is_dir():
             named.append(Tree(path))
         elif os.path.lexists(path):
@@ -123,7 +133,9 @@ def _behind(patterns: Patterns, name: str) -> Patterns:
     return frozenset(left)
 
 
-def _holds(named: Path | Tree | Listing, path: Path) -> bool:
+def _holds(named: Input, path: Path) -> bool:
+    if isinstance(named, Source):
+        return False
     if isinstance(named, Listing):
         lines = (line for _, line in _lines(named))
         inputs = (Tree(p) if p.is_dir() else p for p in (named.folder / line for line in lines if "\0" not in line))
@@ -158,8 +170,10 @@ class _Search:
     folders: set[tuple[int, int, Patterns]] = field(default_factory=set)
     files: Taken = field(default_factory=Taken)  # those that a pattern or a list names can be any number
 
-    def input(self, named: Path | Tree | Listing) -> Iterator[Item]:
-        if isinstance(named, Listing):
+    def input(self, named: Input) -> Iterator[Item]:
+        if isinstance(named, Source):
+            yield named
+        elif isinstance(named, Listing):
             yield from self._listed(named)
         elif isinstance(named, Tree):
             yield from self._tree(named)

@@ -122,9 +122,9 @@ def _tally(summary: Summary) -> Tally:
 
 
 def beside(output: str, what: str) -> Path:
-    """Where a run says more than its output: `out.parquet` → `out.failures.jsonl`, `out.ledger.jsonl`."""
+    """Where a run says more than its output: `out.parquet` → `out.parquet.failures.jsonl`, `out.parquet.ledger.jsonl`."""
     path = Path("parley" if output == "-" else output)
-    return path.with_name(f"{path.stem}.{what}.jsonl")
+    return path.with_name(f"{path.name}.{what}.jsonl")
 
 
 def write_failures(output: str, failures: Iterator[Failure]) -> None:

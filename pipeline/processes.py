@@ -24,12 +24,20 @@ from pipeline.files import sha256_text
 
 PATIENCE = timedelta(days=14)  # for the first to score: that a process is gone shows by its connection, not by the time
 NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun tells a process
+NUMBERS = ("RANK", "LOCAL_RANK", "MASTER_PORT")
 LOST = re.compile(r"connection (?:closed|reset)|broken pipe|socket closed|remote process", re.IGNORECASE)
 
 
 def started() -> int:
-    """How many processes torchrun started, whether they have been joined or not."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many processes torchrun started, whether they have been joined or not.
+
+    Raises:
+        ConfigError: something else than torchrun set WORLD_SIZE, to what is no number of processes.
+    """
+    told = os.environ.get("WORLD_SIZE") or "1"
+    if not told.isdecimal() or int(told) < 1:
+        raise ConfigError(f"WORLD_SIZE is {told!r}, not a number of processes: unset it, or start with torchrun")
+    return int(told)
 
 
 def count() -> int:
@@ -64,6 +72,9 @@ def joined() -> Iterator[bool]:
     lacking = [name for name in NAMES if not os.environ.get(name)]
     if lacking:
         raise ConfigError(f"WORLD_SIZE is {started()}, but {', '.join(lacking)} not set: unset it, or start with torchrun")
+    odd = [f"{name} is {os.environ[name]!r}" for name in NUMBERS if not os.environ[name].isdecimal()]
+    if odd:
+        raise ConfigError(f"{', '.join(odd)}, not a number: start with torchrun, which sets it")
     from torch.distributed.distributed_c10d import PrefixStore  # not every build of torch has them
     from torch.distributed.rendezvous import rendezvous
 

@@ -60,7 +60,7 @@ def undisturbed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes
 
 
 def ledger(output: Path) -> list[dict[str, Any]]:
-    path = output.with_name(f"{output.stem}.ledger.jsonl")
+    path = output.with_name(f"{output.name}.ledger.jsonl")
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 

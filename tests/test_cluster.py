@@ -7,9 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -30,11 +29,16 @@ SURROUNDINGS = {
 }
 
 
-def node(*options: str) -> subprocess.Popen[bytes]:
-    """A node; it and all that it starts are one process group."""
+def node(log: Path, *options: str) -> subprocess.Popen[bytes]:
+    """A node that has started; it and all that it starts are one process group. Two that start at once may take one port."""
     command = [RAY, "start", "--block", "--object-store-memory=100000000", "--disable-usage-stats", *options]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, env=SURROUNDINGS, start_new_session=True, **quiet)
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, env=SURROUNDINGS, start_new_session=True, stdout=stream, stderr=subprocess.STDOUT)
+    until = time.monotonic() + 120
+    while b"Ray runtime started" not in log.read_bytes():
+        assert process.poll() is None and time.monotonic() < until, log.read_text(encoding="utf-8")
+        time.sleep(0.2)
+    return process
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -44,23 +48,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def wait_until(happens: Callable[[], object], process: subprocess.Popen[Any]) -> None:
-    until = time.monotonic() + 120
-    while not happens():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-def answers(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((host, port)) == 0
-
-
-def shows(node: subprocess.Popen[bytes], title: str) -> bool:
-    """Whether a process of the node calls itself so; Ray calls a worker after its task."""
+def works(node: subprocess.Popen[bytes]) -> bool:
+    """Whether a block is worked on there now: Ray calls a process after its task."""
     try:
-        return any(title in " ".join(p.cmdline()) for p in psutil.Process(node.pid).children(recursive=True))
+        return any("work_on" in " ".join(p.cmdline()) for p in psutil.Process(node.pid).children(recursive=True))
     except psutil.Error:  # one has ended meanwhile
         return False
 
@@ -73,12 +64,14 @@ def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
         port = probe.getsockname()[1]
     host = ray.util.get_node_ip_address()
     with tempfile.TemporaryDirectory(prefix="ray") as folder:  # its sockets need a short path
-        nodes = [node("--head", "--num-cpus=0", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")]
+        nodes = []
+        log = Path(folder) / "log"
         try:
-            wait_until(lambda: answers(host, port), nodes[0])
-            for _ in range(2):  # one after the other: two at once take each other's ports
-                nodes.append(node("--num-cpus=1", f"--address={host}:{port}"))
-                wait_until(lambda: shows(nodes[-1], "RuntimeEnvAgent"), nodes[-1])
+            nodes.append(
+                node(log, "--head", "--num-cpus=0", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
+            )
+            for _ in range(2):
+                nodes.append(node(log, "--num-cpus=1", f"--address={host}:{port}"))
             yield f"{host}:{port}", nodes[1:]
         finally:
             for process in reversed(nodes):
@@ -145,8 +138,13 @@ def test_a_node_that_is_killed_at_work_loses_and_doubles_nothing(
     with subprocess.Popen(
         [*command, "--engine", "ray", "--address", address], cwd=ROOT, env=SURROUNDINGS, stderr=subprocess.PIPE, text=True
     ) as run:
-        wait_until(lambda: any(shows(node, "work_on") for node in nodes), run)
-        kill(next((node for node in nodes if shows(node, "work_on")), nodes[0]))
+        until = time.monotonic() + 120
+        while not (busy := [node for node in nodes if works(node)]):
+            assert run.poll() is None, run.communicate()
+            assert time.monotonic() < until, "no node works"
+            time.sleep(0.02)
+        assert all(node.poll() is None for node in nodes), "one has died by itself"
+        kill(busy[0])
         _, said = run.communicate(timeout=300)
     assert run.returncode == 0, said
     assert output.read_bytes() == (tmp_path / "here.jsonl").read_bytes()

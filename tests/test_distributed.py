@@ -303,6 +303,24 @@ def killed_parent(there: Connection) -> None:
     time.sleep(60)
 
 
+@pytest.mark.parametrize("value", ["two", "0", "-1", "2.0"])
+def test_a_world_size_that_is_none_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", value)
+    with pytest.raises(ConfigError, match=f"WORLD_SIZE is '{value}', not a number of processes"), joined():
+        pass
+
+
+def test_what_torchrun_would_have_set_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "")
+    with joined() as is_first:  # as where it is not set
+        assert is_first
+    told = {"WORLD_SIZE": "2", "RANK": "first", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": ":1"}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="RANK is 'first', MASTER_PORT is ':1', not a number"), joined():
+        pass
+
+
 def unjoined(path: str) -> None:
     """What happens where WORLD_SIZE is set and no torchrun is there, as `parley tune` or a forgotten variable would have it."""
     from pipeline.repeats import train

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "pipeline"
 # Data flows down this list; a module imports only what stands above it (docs/architecture.md).
 FLOW = [
     "errors", "signals", "files", "scratch", "processes", "records", "tokens", "runtime", "exported", "codebook", "config",
-    "encoder", "export", "sources", "archives", "finding", "rows",
+    "encoder", "export", "sources", "archives", "finding", "rows", "pages",
     "articles", "tables", "statements",
     "attribution.language_check", "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon",
     "attribution.paragraphs", "attribution.quotations", "attribution.english", "attribution.parse", "attribution.disputes",
