@@ -286,7 +286,7 @@ def test_a_disk_that_is_full_for_a_block_or_for_the_output_stops_the_run_which_g
     with pytest.raises(InterruptedRunError, match=r"File too large\. Make room on the disk, say\. What is done is kept in"):
         run_articles(find([corpus]), str(output), FullDisk(rules_only=True), Run(workers=1))
     command = ("extract", "--rules-only", corpus, "-o", output, "--workers", 1)
-    done = at("pipeline.joining", "canonical_names", 1, "9000", *command)
+    done = at("pipeline.joining", "_tally", 1, "9000", *command)
     assert done.returncode == 3, done.stderr
     assert done.stderr.splitlines()[-1].startswith("File too large. Make room on the disk, say. What is done is kept in")
     assert not output.exists()
