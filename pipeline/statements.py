@@ -19,6 +19,7 @@ from pipeline.codebook import Task
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import replacing, require_writable
 from pipeline.records import LabelledStatement, Span, Statement
+from pipeline.scratch import Taken
 from pipeline.tables import FORMULA, read_rows
 
 ENDINGS = (".jsonl", ".csv", ".parquet")
@@ -127,14 +128,13 @@ def read_statements(path: Path) -> Iterator[Statement]:
         raise ConfigError(f"{path}: no such file of statements")
     if path.suffix.lower() not in ENDINGS:
         raise ConfigError(f"{path}: unknown ending {path.suffix!r}; statements are read from {', '.join(ENDINGS)}")
-    seen: dict[str, str] = {}
-    count = 0
+    seen, count = Taken(), 0
     for where, row in read_rows(path):
         count += 1
         statement = from_dict(row, where)
-        if statement.id in seen:
-            raise DataError(f"{where}: the id {statement.id!r} was used before, at {seen[statement.id]}")
-        seen[statement.id] = where
+        if not seen.add(statement.id):
+            before = next(place for place, earlier in read_rows(path) if str(earlier.get("id")) == statement.id)
+            raise DataError(f"{where}: the id {statement.id!r} was used before, at {before}")
         yield statement
     if not count:
         raise DataError(f"{path}: the file is empty")
