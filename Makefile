@@ -25,6 +25,15 @@ bench: $(READY)
 	$(BIN)/python benchmarks/attribution.py
 	$(BIN)/python benchmarks/phenomena.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/runtime.py
+	$(BIN)/python benchmarks/peak.py
+	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/corpus_run.py
+	$(BIN)/python benchmarks/cost.py
+	$(BIN)/python benchmarks/cost.py --short --rules-only
+	$(BIN)/python benchmarks/admission.py
+	$(BIN)/python benchmarks/killed.py
+	$(BIN)/python benchmarks/poisons.py
 
 # The tagger that ships, trained anew from the labelled sets (docs/attribution.md): needs the texts of news.
 tagger: $(READY)
@@ -46,5 +55,5 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[notebook,dev,tune]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[notebook,dev,tune,ray]'
 	touch $(READY)

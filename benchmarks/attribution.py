@@ -14,16 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from textacy_peer import INSTALL, INSTALLED, quotations, quotations_by_paragraph
+from peers import INSTALL, INSTALLED, quotations, quotations_by_paragraph
 
 from pipeline.attribution import Attributor
 from pipeline.attribution.paragraphs import split_paragraphs
 from pipeline.attribution.tagger import shipped_tagger
 from pipeline.corpus import LabelledSet, load_set
-from pipeline.encoder import quiet
 from pipeline.extraction import Compared, extract_set, score_extraction
 from pipeline.metrics import Bootstrap, Estimate
 from pipeline.records import Article, Span, Statement
+from pipeline.runtime import quiet
 
 ROOT = Path(__file__).parents[1]
 DEFAULT = ("news:development", "news:test", "gold", "dispatches:test")
@@ -134,7 +134,7 @@ def main(names: Sequence[str]) -> None:
     """Print the tables of each set."""
     quiet()
     if not INSTALLED:
-        print(INSTALL)
+        print(INSTALL.format("textacy"))
     for name, _, split in (n.partition(":") for n in names or DEFAULT):
         labelled = load_set(name, ROOT / "labels", ROOT.parent / "shared")
         if not labelled.articles:

@@ -271,9 +271,9 @@ def main(arguments: Sequence[str]) -> None:
     runs = [a for a in arguments if a != "--failures"]
     if len(runs) > 1 or any(a.startswith("-") for a in runs):
         sys.exit("usage: python benchmarks/behaviour.py [RUN] [--failures]")
-    from pipeline.encoder import quiet
     from pipeline.inference import Labeller
     from pipeline.runfolder import SHIPPED
+    from pipeline.runtime import quiet
 
     quiet()
     try:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from itertools import cycle, islice
 
 from pipeline.attribution import Attributor
-from pipeline.encoder import quiet
 from pipeline.records import Article
+from pipeline.runtime import quiet
 
 SENTENCES = [
     "The mediator said that the talks in Skarvik would go on until Friday.",

@@ -1,11 +1,13 @@
-"""Speed beside peers in the same run: python benchmarks/speed.py [RUN]
+"""Speed beside peers in the same run: python benchmarks/speed.py [RUN] [--most N]
 
 Extraction on whole dispatches of 400 to 600 words, in one process and dealt out to two, against the same work by spaCy's
 pipeline alone (the floor of what a parse-based extractor costs) and with textacy's `direct_quotations` behind it, in as
-many processes. Labelling against Hugging Face's `pipeline("text-classification")` with the same encoder, one pipeline for
-each task, as a user would run two single-task models. Ratios are what to quote; absolute rates depend on the machine.
+many processes. Labelling of both tasks, by the classifier that ships or RUN's, against Hugging Face's
+`pipeline("text-classification")` in batches of 1 and 32 and SetFit's `predict`, with the same encoder, one model for each task,
+as a user would run two single-task models. Ratios are what to quote; absolute rates depend on the machine.
 """
 
+import argparse
 import os
 import sys
 import time
@@ -14,23 +16,18 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
-from textacy_peer import INSTALL, INSTALLED, triples
+from peers import INSTALL, INSTALLED, SETFIT, pipelines, setfit_models, triples
 
 from pipeline.attribution import Attributor
-from pipeline.attribution.parse import language
+from pipeline.attribution.english import language
 from pipeline.corpus import LabelledSet, load_set
 from pipeline.records import Article
+from pipeline.runfolder import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 WORDS = range(400, 601)
-TIMES = 5
+TIMES, ROUNDS = 5, 3  # of extraction, of labelling
 Work = Callable[[Sequence[Article]], None]
-
-
-def seconds(work: Callable[[], object], times: int = TIMES) -> float:
-    """The best of a few runs, after one to warm up."""
-    work()
-    return min(_timed(work) for _ in range(times))
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -82,15 +79,15 @@ def rates(articles: Sequence[Article], processes: int, works: Sequence[Work]) ->
     return [len(articles) / min(times) for times in zip(*rounds, strict=True)]
 
 
-def extraction(dispatches: LabelledSet) -> None:
+def extraction(dispatches: LabelledSet, most: int | None) -> None:
     """Print rates and ratios of extraction."""
-    articles = [a for a in dispatches.articles.values() if len(a.text.split()) in WORDS]
+    articles = [a for a in dispatches.articles.values() if len(a.text.split()) in WORDS][:most]
     words = sum(len(a.text.split()) for a in articles) / len(articles)
     works = {"Parley": extract, "Parley, rules only": extract_by_rules, "spaCy's pipeline alone": parse}
     if INSTALLED:
         works["spaCy and textacy's direct quotations"] = quote
     else:
-        print(INSTALL)
+        print(INSTALL.format("textacy"))
     print(f"extraction, {len(articles)} articles of {words:.0f} words, one thread a process")
     for processes in (1, 2):
         found = dict(zip(works, rates(articles, processes, list(works.values())), strict=True))
@@ -101,40 +98,47 @@ def extraction(dispatches: LabelledSet) -> None:
             print(f"    {name}: {rate:.1f}; {found['Parley'] / rate:.2f}; {found['Parley, rules only'] / rate:.2f}")
 
 
-def labelling(run: Path, dispatches: LabelledSet) -> None:
-    """Print rates and ratios of labelling."""
+def labelling(run: Path, dispatches: LabelledSet, most: int | None) -> None:
+    """Print rates and ratios of labelling; all take turns."""
     import torch  # here, because the processes of `rates` import this file and need none of these
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-    from pipeline.encoder import encoder_folder, quiet
     from pipeline.inference import Labeller
+    from pipeline.runtime import quiet
 
     quiet()
-    statements = [e.statement for e in dispatches.examples]
-    labeller = Labeller.from_pretrained(run)
-    ours = seconds(lambda: labeller.label_statements(statements))
-    print(f"labelling, two tasks: {len(statements) / ours:.0f} statements/s, {torch.get_num_threads()} threads")
-    folder = encoder_folder("embedded")
-    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
-    peers = [pipeline("text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(folder)) for _ in range(2)]
+    statements = [e.statement for e in dispatches.examples][:most]
     texts = [s.text for s in statements]
-    for batch in (1, 32):
-        peer = seconds(lambda size=batch: [p(texts, batch_size=size, truncation=True) for p in peers], times=1)
-        print(
-            f"  two text-classification pipelines, batch {batch}: {len(texts) / peer:.0f} statements/s; ratio {peer / ours:.1f}"
-        )
-
-
-def main(run: Path) -> None:
-    """Print rates and ratios."""
-    dispatches = load_set("dispatches", ROOT / "labels", ROOT)
-    if run.is_dir():
-        labelling(run, dispatches)
+    labeller, classifiers = Labeller.from_pretrained(run), pipelines()
+    works: dict[str, Callable[[], object]] = {"Parley": lambda: labeller.label_statements(statements)}
+    for size in (1, 32):
+        works[f"two text-classification pipelines, batches of {size}"] = lambda size=size: [
+            classify(texts, batch_size=size, truncation=True) for classify in classifiers
+        ]
+    if SETFIT:
+        models = setfit_models(texts)
+        works["two SetFit models, batches of 32"] = lambda: [m.predict(texts, batch_size=32) for m in models]
     else:
-        print(f"labelling: {run} does not exist; train the default first, or name a run")
+        print(INSTALL.format("SetFit"))
+    for work in works.values():
+        work()
+    rounds = [[_timed(work) for work in works.values()] for _ in range(ROUNDS)]
+    best = {name: min(times) for name, times in zip(works, zip(*rounds, strict=True), strict=True)}
+    print(f"labelling, two tasks, {len(texts)} statements, {torch.get_num_threads()} threads: statements/s, and Parley's ratio")
+    for name, took in best.items():
+        print(f"  {name}: {len(texts) / took:.0f}; {took / best['Parley']:.1f}", flush=True)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print rates and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", nargs="?", type=Path, default=Path(SHIPPED.name))
+    parser.add_argument("--most", type=int, help="only so many articles and statements")
+    given = parser.parse_args(arguments)
+    dispatches = load_set("dispatches", ROOT / "labels", ROOT)
+    labelling(given.run, dispatches, given.most)
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the processes of `rates` when they start; two of them share two cores
-    extraction(dispatches)
+    extraction(dispatches, given.most)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "default")
+    main(sys.argv[1:])

@@ -18,9 +18,9 @@ import numpy as np
 from pipeline.codebook import default_codebook
 from pipeline.config import RunConfig
 from pipeline.corpus import load_set
-from pipeline.encoder import quiet
 from pipeline.inference import Labeller
 from pipeline.metrics import confusion, macro_f1
+from pipeline.runtime import quiet
 from pipeline.standoff import Example
 from pipeline.training import fit
 

@@ -1,36 +1,52 @@
 """Reading articles: one reader for each format. The text stays as it was, so that offsets mean something.
 
 A `.txt` file is its own text. A table (`.jsonl`, `.csv`, `.parquet`) has one article a row. A page (`.html`) has as its text
-what trafilatura extracts; `parley articles` writes that text out for whoever needs it. A folder is read with everything
-below it; a `manifest.jsonl` in a folder describes the files beside it (id, title, outlet, date, sha256).
+what trafilatura extracts; `parley articles` writes that text out for whoever needs it. A `manifest.jsonl` in a folder describes
+the files beside it (id, title, outlet, date, sha256). Articles come as a stream: a corpus can be larger than memory.
 """
 
-import csv
 import io
-import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
-from charset_normalizer import from_bytes
-
-from pipeline.errors import ConfigError, DataError
+from pipeline.archives import why
+from pipeline.errors import DataError, PipelineError
 from pipeline.files import sha256_text
+from pipeline.finding import Found, Listing, find
+from pipeline.pages import Extracted, Page, parsed
 from pipeline.records import Article
+from pipeline.rows import (
+    LONGEST,
+    WHOLE_MOST,
+    decode,
+    decode_bytes,
+    json_lines,
+    json_lines_of,
+    read_bounded,
+    stream_csv_rows,
+    stream_json_lines,
+)
+from pipeline.scratch import Taken
+from pipeline.sources import MANIFEST, Failure, Skipped, Source
 
-MANIFEST = "manifest.jsonl"
+__all__ = [
+    "DETAILS", "LONGEST", "MANIFEST", "Columns", "Failure", "Found", "Ids", "Item", "Listing", "Skipped", "decode",
+    "decode_bytes", "find", "json_lines", "json_lines_of", "read_articles", "read_found", "read_manifest",
+]  # fmt: skip
+
 DETAILS = ("title", "outlet", "date", "negotiation")
+PARQUET_MOST = 256 * 2**20  # bytes of a .parquet inside an archive, which has to be in memory: its index is at its end
+PARQUET_PIECE = 2**20  # bytes of a column that are read at a time
+MANIFESTS = 16  # folders whose manifest is kept
 
+NOWHERE = Source("", "", "", lambda: nullcontext(io.BytesIO()))  # that of what is no source
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An input that could not be processed: what, at which stage, and why."""
-
-    input: str
-    stage: str
-    reason: str
+Item = Article | Failure | Skipped
+Origin = tuple[Source, Mapping[str, Any]]  # where something was read, and what a manifest says of that
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,56 +57,27 @@ class Columns:
     id: str = "id"
 
 
-@dataclass(slots=True)
-class Found:
-    """The files that a call names: those to read, and those in folders that have an unknown ending."""
+class TakesIds(Protocol):
+    """What knows the ids that are taken: `Ids`, or what a consumer has on disk."""
 
-    files: list[tuple[Path, str]] = field(default_factory=list)  # (file, id that its only article gets)
-    skipped: list[Path] = field(default_factory=list)
-
-
-def find(inputs: Iterable[str | Path]) -> Found:
-    """The article files among `inputs`, in a fixed order; folders are searched to the bottom.
-
-    Raises:
-        ConfigError: an input does not exist, is a file with an unknown ending, or is a folder without any article.
-    """
-    found = Found()
-    for path in map(Path, inputs):
-        if path.is_dir():
-            _find_in_folder(path, found)
-        elif not path.exists():
-            raise ConfigError(f"{path} does not exist")
-        elif path.suffix.lower() not in READERS:
-            raise ConfigError(f"{path}: unknown ending {path.suffix!r}; articles are read from {', '.join(READERS)}")
-        else:
-            found.files.append((path, path.stem))
-    return Found(_distinct(found.files), found.skipped)
+    def claim(self, name: str, article: Article) -> bool:
+        """Whether the article may have the id `name`, which is its own then."""
+        ...
 
 
-def _find_in_folder(folder: Path, found: Found) -> None:
-    inside = sorted(p for p in folder.rglob("*") if p.is_file() and not _hidden(p.relative_to(folder)))
-    known = [p for p in inside if p.suffix.lower() in READERS and p.name != MANIFEST]
-    if not known:
-        raise ConfigError(f"{folder}: no article in this folder (looked for {', '.join(READERS)}, also in folders below)")
-    found.files += [(p, p.relative_to(folder).with_suffix("").as_posix()) for p in known]
-    found.skipped += [p for p in inside if p.suffix.lower() not in READERS]
+class Ids:
+    """The ids that are taken, on the disk where they are many."""
+
+    def __init__(self) -> None:
+        """No id is taken."""
+        self._taken = Taken()
+
+    def claim(self, name: str, article: Article) -> bool:
+        """Whether the id `name` was free; from now on it is the article's."""
+        return self._taken.add(name)
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _distinct(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
-    """Give files whose ids collide (a.txt beside a.html) their ending, and then their whole path, as an id."""
-    files = list({path.resolve(): (path, name) for path, name in reversed(files)}.values())[::-1]
-    times = Counter(name for _, name in files)
-    files = [(p, name if times[name] == 1 else f"{name}{p.suffix}") for p, name in files]
-    times = Counter(name for _, name in files)
-    return [(p, name if times[name] == 1 else p.as_posix()) for p, name in files]
-
-
-def read_articles(inputs: Iterable[str | Path], columns: Columns | None = None) -> Iterator[Article | Failure]:
+def read_articles(inputs: Iterable[str | Path | Source], columns: Columns | None = None) -> Iterator[Item]:
     """Read every article of `inputs` in order; what cannot be read comes as a `Failure`, and the rest goes on.
 
     Raises:
@@ -99,43 +86,85 @@ def read_articles(inputs: Iterable[str | Path], columns: Columns | None = None) 
     yield from read_found(find(inputs), columns)
 
 
-def read_found(found: Found, columns: Columns | None = None) -> Iterator[Article | Failure]:
-    """`read_articles` for files that were found before. Ids are unique in what comes out."""
-    columns, seen = columns or Columns(), set[str]()
-    manifests: dict[Path, Mapping[str, Mapping[str, Any]]] = {}
-    for path, name in found.files:
+def read_found(found: Found, columns: Columns | None = None, ids: TakesIds | None = None) -> Iterator[Item]:
+    """`read_articles` for what was named before. Ids are unique in what comes out: `ids` says which are taken."""
+    ids = ids or Ids()
+    in_order: Iterator[tuple[Extracted | DataError | Item, Origin]] = parsed(_read(found, columns or Columns()))
+    for item, (source, details) in in_order:
+        if isinstance(item, Extracted | DataError):
+            item = _of_page(item, source, _name(source, details))
+        yield _admit(item, source, details, ids) if isinstance(item, Article) else item
+
+
+def _read(found: Found, columns: Columns) -> Iterator[tuple[Item | Page, Origin]]:
+    """What is read, each with its origin; pages as they are."""
+    manifest_of = lru_cache(MANIFESTS)(read_manifest)
+    for source in found:
+        if not isinstance(source, Source):
+            yield source, (NOWHERE, {})
+            continue
+        details: Mapping[str, Any] = {}
         try:
-            if path.parent not in manifests:
-                manifests[path.parent] = read_manifest(path.parent / MANIFEST)
-            details = manifests[path.parent].get(path.name, {})
-            for article in READERS[path.suffix.lower()](path, str(details.get("id") or name), columns):
-                yield _admit(article, details, seen)
+            details = manifest_of(source.path.parent / MANIFEST).get(source.path.name, {}) if source.path else {}
+            with source.open() as stream:
+                for item in READERS[source.format](stream, replace(source, id=_name(source, details)), columns):
+                    yield item, (source, details)
         except DataError as error:
-            yield Failure(str(path), "read", str(error))
+            yield Failure(source.name, "read", str(error)), (source, details)
         except OSError as error:
-            yield Failure(str(path), "read", f"{path}: {error.strerror or error}")
+            yield Failure(source.name, "read", f"{source.name}: {why(error)}"), (source, details)
+        except PipelineError:  # of the run, not of the file
+            raise
+        except Exception as error:  # libraries raise any kind on files that are broken
+            reason = f"{source.name}: it cannot be read on from here: {why(error)}"
+            yield Failure(source.name, "read", reason), (source, details)
 
 
-def _admit(article: Article | Failure, details: Mapping[str, Any], seen: set[str]) -> Article | Failure:
-    if isinstance(article, Failure):
-        return article
+def _name(source: Source, details: Mapping[str, Any]) -> str:
+    return str(details.get("id") or source.id)
+
+
+def _of_page(found: Extracted | DataError, source: Source, name: str) -> Article | Failure:
+    if isinstance(found, DataError):
+        return Failure(source.name, "read", f"{source.name}: {found}")
+    if not found.text.strip():
+        reason = f"no article text found in this page of {found.length} characters; save its text as .txt"
+        return Failure(source.name, "read", f"{source.name}: {reason}")
+    return Article(name, found.text, found.title, found.sitename, found.date, origin=source.name)
+
+
+def _admit(article: Article, source: Source, details: Mapping[str, Any], ids: TakesIds) -> Article | Failure:
+    origin, expected = article.origin or source.name, details.get("sha256")
     if not article.text.strip():
-        return Failure(article.origin or article.id, "read", f"{article.origin}: the article is empty")
-    if article.id in seen:
-        return Failure(article.origin or article.id, "read", f"{article.origin}: a second article has the id {article.id!r}")
-    expected = details.get("sha256")
+        return Failure(origin, "read", f"{origin}: the article is empty")
+    if len(article.text) > LONGEST:
+        return Failure(origin, "read", f"{origin}: {_too_long(f'{len(article.text):,} characters')}")
     if expected and expected != article.sha256:
         return Failure(
-            article.origin or article.id,
+            origin,
             "read",
-            f"{article.origin}: the text is not the one that {MANIFEST} beside it describes "
+            f"{origin}: the text is not the one that {MANIFEST} beside it describes "
             f"(sha256 {article.sha256[:12]}…, not {str(expected)[:12]}…)",
         )
-    seen.add(article.id)
-    if not details:
-        return article
+    if not ids.claim(article.id, article):
+        whole = _whole_path(article, source)
+        if whole is None or not ids.claim(whole, article):
+            return Failure(origin, "read", f"{origin}: a second article has the id {article.id!r}")
+        article = replace(article, id=whole)
     known = {k: details.get(k) or getattr(article, k) for k in DETAILS}
-    return Article(article.id, article.text, **known, origin=article.origin)
+    return replace(article, **known) if details else article
+
+
+def _whole_path(article: Article, source: Source) -> str | None:
+    """The id with the whole path in it, for an article whose id was made from its place; none where the id was given."""
+    if article.id == source.id:
+        return Path(source.name).as_posix()
+    row = (article.origin or "").removeprefix(f"{source.name}:").removeprefix("row ")
+    return f"{Path(source.name).as_posix()}-{row}" if article.id == f"{source.id}-{row}" else None
+
+
+def _too_long(length: str) -> str:
+    return f"{length}, where an article has at most {LONGEST:,} characters; split it into its articles"
 
 
 def read_manifest(path: Path) -> dict[str, dict[str, Any]]:
@@ -150,118 +179,96 @@ def read_manifest(path: Path) -> dict[str, dict[str, Any]]:
     return {str(row.get("file", row.get("id"))): row for row in rows}
 
 
-def decode(path: Path) -> str:
-    """A file's bytes as text: UTF-8, a byte order mark dropped, line ends kept.
-
-    Raises:
-        DataError: the bytes are not UTF-8; the message has the offset and a guess at the real encoding.
-    """
-    return decode_bytes(path.read_bytes(), str(path))
-
-
-def decode_bytes(raw: bytes, origin: str) -> str:
-    """As `decode`, for bytes that were read already; `origin` starts the message."""
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        guess = from_bytes(raw[max(0, error.start - 50_000) : error.start + 50_000]).best()
-        hint = f"; it looks like {guess.encoding}: iconv -f {guess.encoding} -t utf-8" if guess else ""
-        raise DataError(f"{origin}: not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}{hint}") from error
+def _whole_text(stream: IO[bytes], source: Source) -> str:
+    raw = read_bounded(stream, WHOLE_MOST)
+    if raw is None:
+        size = f"more than {WHOLE_MOST:,}" if source.size is None or source.ending != source.format else f"{source.size:,}"
+        raise DataError(f"{source.name}: {_too_long(f'{size} bytes')}")
+    return decode_bytes(raw, source.name)
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a .jsonl file with their line numbers, counted from 1; blank lines are passed over.
-
-    Raises:
-        DataError: a line is not a JSON object (file:line).
-    """
-    yield from json_lines_of(decode(path), str(path))
+def _read_text(stream: IO[bytes], source: Source, columns: Columns) -> Iterator[Article]:
+    yield Article(source.id, _whole_text(stream, source), origin=source.name)
 
 
-def json_lines_of(text: str, origin: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """As `json_lines`, for a text that was read already; `origin` starts the message."""
-    for number, row in _lenient_json_lines(text, origin):
+def _read_html(stream: IO[bytes], source: Source, columns: Columns) -> Iterator[Page]:
+    html = _whole_text(stream, source)
+    if not html.strip():
+        raise DataError(f"{source.name}: the file is empty")
+    yield Page(html)
+
+
+def _read_jsonl(stream: IO[bytes], source: Source, columns: Columns) -> Iterator[Article | Failure]:
+    number = 0
+    for number, row in stream_json_lines(stream, source.name):
         if isinstance(row, Failure):
-            raise DataError(row.reason)
-        yield number, row
+            yield row
+        else:
+            yield _from_row(row, f"{source.name}:{number}", f"{source.id}-{number}", columns)
+    if not number:
+        raise DataError(f"{source.name}: the file is empty")
 
 
-def _lenient_json_lines(text: str, origin: str) -> Iterator[tuple[int, dict[str, Any] | Failure]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            problem = None if isinstance(row, dict) else f"a JSON object is needed, not {type(row).__name__}"
-        except json.JSONDecodeError as error:
-            problem = f"not JSON: {error.msg} at column {error.colno}; is the line cut off?"
-        except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets 100,000 deep
-            problem = f"not JSON that can be read: {error}"
-        yield number, row if problem is None else Failure(f"{origin}:{number}", "read", f"{origin}:{number}: {problem}")
-
-
-def _read_text(path: Path, name: str, columns: Columns) -> Iterator[Article]:
-    yield Article(name, decode(path), origin=str(path))
-
-
-def _read_html(path: Path, name: str, columns: Columns) -> Iterator[Article]:
-    from trafilatura import bare_extraction  # slow to import, and needed for pages alone
-
-    page = decode(path)
-    if not page.strip():
-        raise DataError(f"{path}: the file is empty")
-    document = bare_extraction(page, with_metadata=True, include_comments=False, include_tables=False)
-    text = (document.text if document else "") or ""
-    if not text.strip():
-        raise DataError(f"{path}: no article text found in this page of {len(page)} characters; save its text as .txt")
-    # trafilatura parts paragraphs by one line end, which would look like a hard wrap.
-    yield Article(name, text.replace("\n", "\n\n"), document.title, document.sitename, document.date, origin=str(path))
-
-
-def _read_jsonl(path: Path, name: str, columns: Columns) -> Iterator[Article | Failure]:
-    count = 0
-    for number, row in _lenient_json_lines(decode(path), str(path)):
-        count += 1
-        yield row if isinstance(row, Failure) else _from_row(row, f"{path}:{number}", f"{name}-{number}", columns)
-    if not count:
-        raise DataError(f"{path}: the file is empty")
-
-
-def _read_csv(path: Path, name: str, columns: Columns) -> Iterator[Article | Failure]:
-    csv.field_size_limit(2**31 - 1)
-    reader = csv.DictReader(io.StringIO(decode(path), newline=""))
-    names = list(reader.fieldnames or [])
+def _read_csv(stream: IO[bytes], source: Source, columns: Columns) -> Iterator[Article | Failure]:
+    rows = stream_csv_rows(stream, source.name)
+    number, names = next(rows, (0, []))
+    if isinstance(names, Failure):
+        raise DataError(f"{names.reason}. It is the row of column names")
     if not names:
-        raise DataError(f"{path}: the file is empty")
-    _require_column(path, names, columns.text)
-    for row in reader:
-        yield _from_row(row, f"{path}:{reader.line_num}", f"{name}-{reader.line_num}", columns)
-    if reader.line_num < 2:
-        raise DataError(f"{path}: the table has column names but no row")
+        raise DataError(f"{source.name}: the file is empty")
+    _require_column(source, names, columns.text)
+    header = number
+    for number, row in rows:
+        place = f"{source.name}:{number}"
+        if isinstance(row, Failure):
+            yield row
+        elif len(row) > len(names):
+            reason = f"{len(row)} cells, but {len(names)} columns; is a comma or a quotation mark in a cell not quoted?"
+            yield Failure(place, "read", f"{place}: {reason}")
+        else:
+            padded = [*row, *[None] * (len(names) - len(row))]
+            yield _from_row(dict(zip(names, padded, strict=True)), place, f"{source.id}-{number}", columns)
+    if number == header:
+        raise DataError(f"{source.name}: the table has column names but no row")
 
 
-def _read_parquet(path: Path, name: str, columns: Columns) -> Iterator[Article | Failure]:
+def _read_parquet(stream: IO[bytes], source: Source, columns: Columns) -> Iterator[Article | Failure]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if source.path is None:
+        raw = read_bounded(stream, PARQUET_MOST)
+        if raw is None:
+            raise DataError(
+                f"{source.name}: more than {PARQUET_MOST:,} bytes, too much for a .parquet in an archive; unpack it"
+            )
+        stream = io.BytesIO(raw)
     try:
-        table = pq.ParquetFile(path)
-        _require_column(path, table.schema_arrow.names, columns.text)
+        # Without these two a whole column of a row group, often a million rows, would be read at once.
+        table = pq.ParquetFile(stream, pre_buffer=False, buffer_size=PARQUET_PIECE)
+        _require_column(source, table.schema_arrow.names, columns.text)
         wanted = [c for c in (columns.id, columns.text, "sha256", *DETAILS) if c in table.schema_arrow.names]
         number = 0
-        for batch in table.iter_batches(batch_size=256, columns=wanted):
-            for row in batch.to_pylist():
+        for batch in table.iter_batches(batch_size=64, columns=wanted):
+            for at in range(len(batch)):  # one by one: the texts of a batch need not be there as Python's at once
                 number += 1
-                yield _from_row(row, f"{path}:row {number}", f"{name}-{number}", columns)
+                place = f"{source.name}:row {number}"
+                try:
+                    (row,) = batch.slice(at, 1).to_pylist()
+                except (ArithmeticError, ValueError) as error:  # a date beyond Python's, bytes that are not UTF-8
+                    yield Failure(place, "read", f"{place}: {error}")
+                else:
+                    yield _from_row(row, place, f"{source.id}-{number}", columns)
         if not number:
-            raise DataError(f"{path}: the table has columns but no row")
+            raise DataError(f"{source.name}: the table has columns but no row")
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+        raise DataError(f"{source.name}: not a readable Parquet file: {error}") from error
 
 
-def _require_column(path: Path, names: list[str], column: str) -> None:
+def _require_column(source: Source, names: list[str], column: str) -> None:
     if column not in names:
-        raise DataError(f"{path}: no column {column!r}; its columns are {', '.join(map(repr, names))}. See --text-column")
+        have = ", ".join(map(repr, names))
+        raise DataError(f"{source.name}: no column {column!r}; its columns are {have}. See --text-column")
 
 
 def _from_row(row: Mapping[str, Any], origin: str, name: str, columns: Columns) -> Article | Failure:
@@ -278,7 +285,7 @@ def _from_row(row: Mapping[str, Any], origin: str, name: str, columns: Columns) 
     return article
 
 
-Reader = Callable[[Path, str, Columns], Iterator[Article | Failure]]
+Reader = Callable[[IO[bytes], Source, Columns], Iterator[Article | Failure | Page]]
 READERS: dict[str, Reader] = {
     ".txt": _read_text,
     ".html": _read_html,

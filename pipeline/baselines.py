@@ -14,6 +14,7 @@ from transformers import set_seed
 
 from pipeline.codebook import Codebook
 from pipeline.config import ModelSection
+from pipeline.encoder import backend
 from pipeline.inputs import encode
 from pipeline.metrics import Indices
 from pipeline.model import create
@@ -70,11 +71,12 @@ def _embedder(section: ModelSection, codebook: Codebook, seed: int) -> Callable[
     plain = section.model_copy(update={"init": "encoder", "rank": None})  # as it was published
     model, tokenizer = create(plain, codebook)
     model.eval()
+    reader = backend(tokenizer)
 
     def embed(statements: Sequence[Statement]) -> object:
         parts = []
         for start in range(0, len(statements), 64):
-            encoded = encode(tokenizer, statements[start : start + 64], section.fields, section.max_length, section.names)
+            encoded = encode(reader, statements[start : start + 64], section.fields, section.max_length, section.names)
             with torch.inference_mode():
                 parts.append(model.embed(**tokenizer.pad(encoded, return_tensors="pt")))
         return torch.cat(parts).numpy()

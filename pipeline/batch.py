@@ -1,95 +1,174 @@
-"""Whole corpora: read → attribute → label → write. One bad article never stops or shifts the rest."""
+"""Whole corpora: read → attribute → label → write. One bad article never stops or shifts the rest.
+
+Articles are read in order, given a row in the ledger and put into blocks, which workers turn into files of rows; at the end
+the files are joined into the output. A run that was stopped goes on behind its last complete block.
+"""
 
 import json
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import IO, Literal
 
-from pipeline.articles import DETAILS, Columns, Failure, Found, read_found
-from pipeline.attribution import Attributor
-from pipeline.attribution.canon import canonical_names
-from pipeline.errors import ConfigError, DataError
-from pipeline.files import write_text
+from pipeline.articles import DETAILS, Columns, Failure, Found, Item, Skipped, read_found
+from pipeline.blocks import Recipe
+from pipeline.cluster import RayCrew
+from pipeline.crew import Block, Crew
+from pipeline.errors import ConfigError, DataError, InterruptedRunError, ModelError
 from pipeline.inference import Labeller
-from pipeline.records import Article, LabelledStatement, Statement
-from pipeline.statements import from_dict, open_writer, read_statements, to_dict, to_json
+from pipeline.joining import SHOWN, Tally, counted, join, write_failures, write_lines
+from pipeline.ledger import Ledger
+from pipeline.ledger_rows import Admission
+from pipeline.records import Article
+from pipeline.runtime import TORCH, cores, has_gpu
+from pipeline.signals import stoppable, unstoppable
+from pipeline.statements import open_writer, read_statements, require_output, to_dict, to_json
+from pipeline.workfolder import work_folder
 
 Advance = Callable[[int], None]
 
-
-@dataclass(slots=True)
-class Tally:
-    """What became of every input: the numbers add up to all of them."""
-
-    articles: int = 0
-    statements: int | None = None  # none where texts were written, not statements
-    without: list[str] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    marked: int | None = None  # for review, in one task or more; none where every statement was to be labelled
-    marked_by_task: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def exit_status(self) -> int:
-        """0 where every input was done, 1 where some failed."""
-        return 1 if self.failures else 0
-
-    @property
-    def review(self) -> str:
-        """How many have no label in a task: `7 marked for review (stance 5, outlook 3)`; empty where none was to be marked."""
-        by_task = ", ".join(f"{task} {count}" for task, count in self.marked_by_task.items())
-        return "" if self.marked is None else f"{self.marked} marked for review{f' ({by_task})' if by_task else ''}"
-
-    def __str__(self) -> str:
-        """As the last line of a run says it."""
-        parts = [f"{'' if self.statements is None else f'{self.statements} statements from '}{self.articles} articles"]
-        parts += [self.review] if self.review else []
-        parts += [f"{len(self.without)} articles without a statement"] if self.without else []
-        parts += [f"{len(self.failures)} failed"] if self.failures else []
-        parts += [f"{len(self.skipped)} files with other endings passed over"] if self.skipped else []
-        return ", ".join(parts)
+BLOCK = 32  # articles of a block
+BLOCK_TEXT = 300_000  # characters after which a block is full, whatever their number
+SOME = 100  # inputs that are read before their share of failures says something
+ON_GPU = 4  # processes that share a GPU: each has its own copy of the models and half a gigabyte of its own there
 
 
-def run_articles(
-    found: Found,
-    output: str,
-    labeller: Labeller | None,
-    columns: Columns | None = None,
-    advance: Advance = lambda _: None,
-    attributor: Attributor | None = None,
-) -> Tally:
-    """Extract, and with a labeller label, the statements of every article; write them and the list of failures.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a corpus is run, beside the recipe of what is done.
 
-    Statements wait in a temporary file until all articles are read, for the names of persons are made one over the whole run
-    (`attribution.canon`); in memory are only the names.
+    Attributes:
+        columns: of tables of articles.
+        workers: processes; none: one for each core, or four where the models run on a GPU.
+        engine: `local`: processes of this machine; `ray`: those of a Ray cluster.
+        address: of the cluster; none: one is started here.
+        fail_over: the share of inputs, from 0 to 1, that may fail before the run is stopped.
+        fresh: throw away what a stopped run with this output has done.
+    """
+
+    columns: Columns = field(default_factory=Columns)
+    workers: int | None = None
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    fail_over: float = 1.0
+    fresh: bool = False
+
+
+def run_articles(found: Found, output: str, recipe: Recipe, run: Run | None = None, advance: Advance = lambda _: None) -> Tally:
+    """Extract, and with a model label, the statements of every article; write them, the ledger and the list of failures.
 
     Args:
-        found: the files, from `articles.find`.
+        found: what the call names, from `articles.find`.
         output: a path whose ending chooses the format, or `-` for standard output.
-        advance: called with 1 after each article.
-        attributor: how statements are found; the labeller's, or the default one, where none is given.
+        advance: called with the number of articles that are done each time that some are.
 
     Raises:
-        ConfigError: the output cannot be written.
+        ConfigError: the output cannot be written, or a stopped run with it had other inputs or settings.
+        InterruptedRunError: it was stopped, or too many inputs failed; the same command goes on.
     """
-    attributor = attributor or (labeller.attributor if labeller else Attributor())
-    tally = Tally(statements=0, skipped=[str(p) for p in found.skipped])
-    names: Counter[str] = Counter()
-    with (
-        open_writer(output, labeller.tasks if labeller else ()) as writer,
-        tempfile.TemporaryFile("w+", encoding="utf-8") as waiting,
-    ):
-        for statements in _extracted(read_found(found, columns), tally, advance, attributor):
-            waiting.writelines(to_json(to_dict(s)) + "\n" for s in statements)
-            names.update(s.speaker for s in statements if s.kind == "person" and s.speaker)
-        waiting.seek(0)
-        renamed = _renamed(waiting, canonical_names(names, attributor.parties.canonical if attributor.parties else {}))
-        writer.write(_labelled(labeller, renamed, tally) if labeller else renamed)
-    _write_failures(output, tally)
+    run = run or Run()
+    recipe.check()
+    require_output(output)
+    with _work_folder(output) as folder, _kept(told := _told(folder, output)), stoppable(told):
+        recipe = recipe.settled()
+        settings = {**recipe.settings(), "columns": f"{run.columns.text}, {run.columns.id}"}
+        with Ledger.open(folder, settings, fresh=run.fresh) as ledger:
+            try:
+                _work(found, recipe, run, ledger, advance, told)
+            except (ConfigError, DataError, ModelError):
+                if ledger.is_new and not any(ledger.blocks()):
+                    ledger.discard()
+                raise
+            _require_few_failures(ledger, run.fail_over, 1)
+            tally = join(ledger, output, recipe)
+            with unstoppable():
+                ledger.discard()
     return tally
+
+
+def _work(found: Found, recipe: Recipe, run: Run, ledger: Ledger, advance: Advance, told: str) -> None:
+    # Ray brings its own handlers of signals: ours replace them as long as it is there, and come back when it is gone.
+    with stoppable(told), _crew(recipe, run, ledger) as crew, stoppable(told):
+        for block, outcomes in crew.work(_blocks(found, run, ledger, advance)):
+            ledger.complete(block.number, dict(zip(block.numbers, outcomes, strict=True)))
+            advance(len(outcomes))
+            _require_few_failures(ledger, run.fail_over, SOME)
+
+
+def _told(folder: Path, output: str) -> str:
+    """What becomes of a run that is stopped."""
+    if output == "-":
+        return "A run to standard output keeps nothing; with --output FILE it would go on"
+    return f"What is done is kept in {folder}: the same command goes on"
+
+
+@contextmanager
+def _kept(told: str) -> Iterator[None]:
+    """A disk that is full, say, stops the run and is said with what to do."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader of our standard output has seen enough
+        raise
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise InterruptedRunError(f"{place}{error.strerror or error}. Make room on the disk, say. {told}") from error
+
+
+def _crew(recipe: Recipe, run: Run, ledger: Ledger) -> Crew | RayCrew:
+    if run.engine == "ray":
+        return RayCrew(recipe, run.workers, run.address)
+    shared = recipe.runtime == TORCH and has_gpu()
+    return Crew(recipe, run.workers or (min(ON_GPU, cores()) if shared else cores()), here=ledger.is_new)
+
+
+def _blocks(found: Found, run: Run, ledger: Ledger, advance: Advance) -> Iterator[Block]:
+    """The articles to work on. What a block holds depends on the inputs alone, so that a run that goes on has the same."""
+    articles, given = list[Article](), list[Admission]()
+    for item in read_found(found, run.columns, ledger):
+        admission = ledger.skip(item.input, item.reason) if isinstance(item, Skipped) else ledger.admit(item)
+        if isinstance(item, Article) and (admission.state == "waiting" or admission.block is not None):
+            articles.append(item)
+            given.append(admission)
+        elif not isinstance(item, Skipped):
+            advance(1)
+        _require_few_failures(ledger, run.fail_over, SOME)
+        if len(articles) == BLOCK or sum(len(a.text) for a in articles) >= BLOCK_TEXT:
+            yield from _block(ledger, articles, given, advance)
+            articles, given = [], []
+    yield from _block(ledger, articles, given, advance)
+    ledger.end_of_inputs()
+
+
+def _block(ledger: Ledger, articles: list[Article], given: list[Admission], advance: Advance) -> Iterator[Block]:
+    if all(admission.block is not None for admission in given):  # of a run before
+        advance(len(articles))
+        return
+    numbers = tuple(admission.number for admission in given)
+    yield Block(numbers[0], tuple(articles), numbers, ledger.begin(numbers[0], numbers))
+
+
+def _require_few_failures(ledger: Ledger, most: float, least: int) -> None:
+    share = ledger.failed_share(least)
+    if share > most:
+        told = "; ".join(failure.reason for failure in islice(ledger.failures(), 3))
+        raise InterruptedRunError(
+            f"{share:.1%} of the inputs failed, more than --fail-over allows ({most:.1%}): {told}; ... Nothing was written. "
+            "The same command with a greater --fail-over goes on; mend the inputs and give --fresh to start anew"
+        )
+
+
+@contextmanager
+def _work_folder(output: str) -> Iterator[Path]:
+    """Beside the output, where a stopped run finds it; a run to standard output leaves nothing."""
+    if output != "-":
+        yield work_folder(output)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        yield work_folder(Path(temporary) / "standard output")
 
 
 def run_texts(found: Found, output: str, columns: Columns | None = None) -> Tally:
@@ -100,60 +179,30 @@ def run_texts(found: Found, output: str, columns: Columns | None = None) -> Tall
     """
     if output != "-" and Path(output).suffix.lower() != ".jsonl":
         raise ConfigError(f"{output}: articles are written as .jsonl, or to - for standard output")
-    tally, rows = Tally(skipped=[str(p) for p in found.skipped]), list[str]()
-    for item in read_found(found, columns):
-        if isinstance(item, Failure):
-            tally.failures.append(item)
-            continue
-        details = {name: getattr(item, name) for name in DETAILS if getattr(item, name)}
-        rows.append(to_json({"id": item.id, **details, "sha256": item.sha256, "text": item.text}) + "\n")
-    tally.articles = len(rows)
-    if output == "-":
-        sys.stdout.writelines(rows)
-    else:
-        write_text(Path(output), "".join(rows))
-    _write_failures(output, tally)
+    tally = Tally()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as failures:
+        lines = _texts(read_found(found, columns), tally, failures)
+        if output == "-":
+            sys.stdout.writelines(f"{line}\n" for line in lines)
+        else:
+            write_lines(Path(output), lines)
+        failures.seek(0)
+        write_failures(output, (Failure(**json.loads(line)) for line in failures))
     return tally
 
 
-def _labelled(labeller: Labeller, statements: Iterable[Statement], tally: Tally) -> Iterator[LabelledStatement]:
-    """The labelled statements; those without a label in a task are counted where a least confidence was asked for."""
-    tally.marked = 0 if labeller.min_confidence else None
-    for labelled in labeller.stream(statements):
-        if labelled.review:
-            tally.marked = (tally.marked or 0) + 1
-            tally.marked_by_task.update(labelled.review)
-        yield labelled
-
-
-def _renamed(lines: Iterable[str], names: Mapping[str, str]) -> Iterator[Statement]:
-    """The waiting statements under one name a person; of two speakers of one cue each has its own."""
-    for line in lines:
-        statement = from_dict(json.loads(line), "temporary file")
-        parts = (statement.speaker or "").split("; ") if statement.kind in ("person", "group") else []
-        if any(part in names for part in parts):
-            statement = replace(statement, speaker="; ".join(names.get(part, part) for part in parts))
-        yield statement
-
-
-def _extracted(
-    articles: Iterable[Article | Failure], tally: Tally, advance: Advance, attributor: Attributor
-) -> Iterator[list[Statement]]:
-    for article in articles:
-        if isinstance(article, Failure):
-            tally.failures.append(article)
+def _texts(items: Iterable[Item], tally: Tally, failures: IO[str]) -> Iterator[str]:
+    for item in items:
+        if isinstance(item, Failure):
+            tally.failed += 1
+            tally.failures += [item] if tally.failed <= SHOWN else []
+            failures.write(to_json(asdict(item)) + "\n")
+        elif isinstance(item, Skipped):
+            tally.skipped += 1
         else:
-            try:
-                statements = attributor.extract(article)
-            except (DataError, ValueError, RecursionError, MemoryError) as error:  # of this article, not of the run
-                tally.failures.append(Failure(article.origin or article.id, "attribute", f"{article.origin}: {error}"))
-            else:
-                tally.articles += 1
-                tally.statements = (tally.statements or 0) + len(statements)
-                if not statements:
-                    tally.without.append(article.id)
-                yield statements
-        advance(1)
+            tally.articles += 1
+            details = {name: getattr(item, name) for name in DETAILS if getattr(item, name)}
+            yield to_json({"id": item.id, **details, "sha256": item.sha256, "text": item.text})
 
 
 def run_statements(path: Path, output: str, labeller: Labeller) -> Tally:
@@ -163,24 +212,8 @@ def run_statements(path: Path, output: str, labeller: Labeller) -> Tally:
         ConfigError: the file is missing or has an unknown ending, or the output cannot be written.
         DataError: a row is not a statement (file:line).
     """
-    tally = Tally()
-    statements = list(read_statements(path))
+    tally = Tally(statements=0, marked=0 if labeller.min_confidence else None)
     with open_writer(output, labeller.tasks) as writer:
-        writer.write(_labelled(labeller, statements, tally))
-    tally.statements = len(statements)
-    tally.articles = len({s.article for s in statements if s.article})
+        rows = map(to_dict, labeller.stream(read_statements(path)))
+        writer.write(counted(rows, labeller.tasks, tally))
     return tally
-
-
-def failures_path(output: str) -> Path:
-    """Where the failed inputs of a run are listed: `out.jsonl` → `out.failures.jsonl`."""
-    path = Path("parley" if output == "-" else output)
-    return path.with_name(f"{path.stem}.failures.jsonl")
-
-
-def _write_failures(output: str, tally: Tally) -> None:
-    path = failures_path(output)
-    if tally.failures:
-        write_text(path, "".join(to_json(asdict(f)) + "\n" for f in tally.failures))
-    else:
-        path.unlink(missing_ok=True)  # of an earlier run with this output: it would lie now

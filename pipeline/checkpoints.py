@@ -9,6 +9,7 @@ from transformers import TrainerCallback, TrainingArguments
 
 from pipeline.errors import DataError
 from pipeline.files import read_json, sha256_file, write_json
+from pipeline.processes import is_first, wait
 
 SEAL, EPOCH_START = "COMPLETE.json", "epoch_start.safetensors"
 
@@ -35,16 +36,19 @@ class EpochStart(TrainerCallback):  # type: ignore[misc]
     def on_save(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
         """Write it; at the end of an epoch, the state from which the next one begins."""
         begun = self.state if state.epoch % 1 else torch.get_rng_state()
-        save_file({"state": begun}, Path(args.output_dir) / f"checkpoint-{state.global_step}" / EPOCH_START)
+        if is_first():  # which draws the batches for all
+            save_file({"state": begun}, Path(args.output_dir) / f"checkpoint-{state.global_step}" / EPOCH_START)
 
 
 class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
     """Writes into each checkpoint, last of all, the hashes of its files, so that a torn one is told from a complete one."""
 
     def on_save(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
-        """Seal the checkpoint that was just written."""
+        """Seal the checkpoint that was just written, by every process."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        write_json(folder / SEAL, {p.name: sha256_file(p) for p in sorted(folder.iterdir()) if p.name != SEAL})
+        wait()
+        if is_first():
+            write_json(folder / SEAL, {p.name: sha256_file(p) for p in sorted(folder.iterdir()) if p.name != SEAL})
 
 
 def last_complete_checkpoint(work: Path) -> Path | None:

@@ -1,39 +1,26 @@
 """The commands: `python -m pipeline COMMAND`, which the console script `parley` does too.
 
-Exit status: 0 done; 1 done, but some inputs failed (listed beside the output); 2 the call or the configuration is wrong.
+Exit status: 0 done; 1 done, but some inputs failed (listed beside the output); 2 the call or the configuration is wrong;
+3 stopped: by a signal, a full disk, too many failures, and the same command goes on; 4 a fault of Parley's own.
 """
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline import __version__, label_commands
-from pipeline.errors import ConfigError, PipelineError
-from pipeline.records import require_probability
+from pipeline import __version__, corpus_commands, label_commands
+from pipeline.corpus_commands import SHIPPED_RUN, Run, labeller
+from pipeline.errors import ConfigError, InterruptedRunError, PipelineError
+from pipeline.signals import stoppable
 
 DEFAULT_RUN = Path("runs/default")
-SHIPPED_RUN = Path("shipped")
 app = typer.Typer(name="parley", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
-Inputs = Annotated[
-    list[Path] | None, typer.Argument(help="articles: files or folders (.txt .html .jsonl .csv .parquet), - for stdin")
-]
-Output = Annotated[str, typer.Option("--output", "-o", help="a file: .jsonl, .csv or .parquet; - for standard output")]
-Run = Annotated[Path, typer.Option("--model", "-m", help="a run folder of train.py; shipped: the one that comes with Parley")]
-TextColumnName = Annotated[str, typer.Option(help="the column of a table that holds the text")]
-RulesOnly = Annotated[bool, typer.Option("--rules-only", help="without the tagger: faster, and fewer are found")]
-IdColumnName = Annotated[str, typer.Option(help="the column of a table that holds the id")]
-PartiesFile = Annotated[
-    Path | None, typer.Option("--parties", help="a .yaml of the parties of these articles: docs/data_format.md")
-]
-
+app.add_typer(corpus_commands.app)
 app.add_typer(label_commands.app)
 
 
@@ -42,64 +29,6 @@ def _version(version: Annotated[bool, typer.Option("--version", help="show the v
     if version:
         typer.echo(__version__)
         raise typer.Exit
-
-
-@app.command()
-def articles(inputs: Inputs, output: Output, text_column: TextColumnName = "text", id_column: IdColumnName = "id") -> None:
-    """Read articles of any format and write them as .jsonl: the texts that all offsets point into."""
-    from pipeline.batch import run_texts
-
-    with _located(inputs, output, text_column, id_column) as (found, columns):
-        _finish(run_texts(found, output, columns), output)
-
-
-@app.command()
-def extract(
-    inputs: Inputs,
-    output: Output,
-    parties: PartiesFile = None,
-    rules_only: RulesOnly = False,
-    text_column: TextColumnName = "text",
-    id_column: IdColumnName = "id",
-) -> None:
-    """Find the attributed statements of articles: who said what, where."""
-    attributor = _attributor(parties, rules_only)
-    with _located(inputs, output, text_column, id_column) as (found, columns):
-        _over_articles(found, columns, output, None, attributor)
-
-
-@app.command()
-def label(
-    output: Output,
-    inputs: Inputs = None,
-    model: Run = SHIPPED_RUN,
-    statements: Annotated[Path | None, typer.Option(help="label this file of statements instead of articles")] = None,
-    parties: PartiesFile = None,
-    rules_only: RulesOnly = False,
-    min_confidence: Annotated[
-        float, typer.Option(help="0 to 1: a label less probable than this is left out and marked for review")
-    ] = 0.0,
-    text_column: TextColumnName = "text",
-    id_column: IdColumnName = "id",
-) -> None:
-    """Find the statements of articles and label each: stance, outlook, probabilities."""
-    require_probability("--min-confidence", min_confidence)
-    if (statements is None) == (not inputs):
-        raise ConfigError(
-            "name either articles or --statements FILE, not both" if inputs else "name articles, or --statements FILE"
-        )
-    if statements is None:
-        attributor = _attributor(parties, rules_only)
-        with _located(inputs, output, text_column, id_column) as (found, columns):
-            _over_articles(found, columns, output, _labeller(model, min_confidence), attributor)
-    elif parties is not None or rules_only:
-        given = "--rules-only" if parties is None else f"--parties {parties}"
-        raise ConfigError(f"{given}: the statements of --statements are found and have sides already; leave one of them out")
-    else:
-        from pipeline.batch import run_statements
-
-        tally = run_statements(statements, output, _labeller(model, min_confidence))
-        _say(f"{tally.statements} statements labelled{f', {tally.review}' if tally.review else ''}")
 
 
 @app.command()
@@ -124,7 +53,7 @@ def evaluate(
         raise ConfigError(
             f"{set_name} has no {split} statements to score; its statements, where texts were found: {there or 'none'}"
         )
-    result = evaluate_run(_labeller(model), labelled, split, output, resamples)
+    result = evaluate_run(labeller(model, runtime="torch"), labelled, split, output, resamples)
     for line in result:
         typer.echo(line)
 
@@ -194,100 +123,18 @@ def tune(
     _say(f"best configuration: {search(config, trials, _say)}")
 
 
-def _over_articles(found: Any, columns: Any, output: str, labeller: Any, attributor: Any) -> None:
-    from pipeline.batch import run_articles
-
-    with _progress(len(found.files)) as advance:
-        tally = run_articles(found, output, labeller, columns, advance, attributor)
-    _finish(tally, output)
-
-
-def _attributor(parties: Path | None, rules_only: bool) -> Any:
-    from pipeline.attribution import Attributor
-    from pipeline.attribution.parties import read_parties
-
-    known = None if parties is None else read_parties(parties)
-    if not rules_only:
-        from pipeline.encoder import quiet
-
-        quiet()
-    return Attributor(known, rules_only=rules_only)
-
-
-def _finish(tally: Any, output: str) -> None:
-    """Say what became of the inputs, and end with the exit status that follows from it."""
-    from pipeline.batch import failures_path
-
-    _say(str(tally))
-    for failure in tally.failures[:10]:
-        _say(f"failed: {failure.reason}")
-    if tally.failures:
-        _say(f"failed inputs, with reasons: {failures_path(output)}")
-    raise typer.Exit(tally.exit_status)
-
-
-@contextmanager
-def _located(inputs: list[Path] | None, output: str, text_column: str, id_column: str) -> Iterator[tuple[Any, Any]]:
-    """The article files of a call; `-` is standard input as one plain text. The output must be none of them."""
-    import tempfile
-
-    from pipeline.articles import Columns, find
-    from pipeline.files import require_writable
-
-    if not inputs:
-        raise ConfigError("name one or more articles: files or folders")
-    with tempfile.TemporaryDirectory() as folder:
-        paths = list(inputs)
-        if Path("-") in paths:
-            stdin = Path(folder) / "stdin.txt"
-            stdin.write_bytes(sys.stdin.buffer.read())
-            paths[paths.index(Path("-"))] = stdin
-        found = find(paths)
-        if output != "-":
-            if Path(output).resolve() in {path.resolve() for path, _ in found.files}:
-                raise ConfigError(f"{output}: the output is one of the inputs; it would overwrite the articles")
-            require_writable(Path(output))
-        yield found, Columns(text_column, id_column)
-
-
-def _labeller(run: Path, min_confidence: float = 0.0) -> Any:
-    from pipeline.encoder import quiet
-    from pipeline.inference import Labeller
-    from pipeline.runfolder import model_folder
-
-    model_folder(run)  # a missing run is said at once, before torch is loaded
-    quiet()
-    return Labeller.from_pretrained(run, min_confidence=min_confidence)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A bar on a terminal; a plain line now and then elsewhere."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (TextColumn("articles"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task("", total=total)
-            yield lambda n: bar.update(task, advance=n, total=max(total, int(bar.tasks[task].completed) + n))
-        return
-    done = [0]
-
-    def advance(n: int) -> None:
-        done[0] += n
-        if done[0] % 100 == 0:
-            _say(f"{done[0]} articles")
-
-    yield advance
-
-
 def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
 def main() -> None:
-    """Run a command; an error of the input is one clear line and exit status 2."""
+    """Run a command; an error of the input is one clear line and exit status 2, a stop one line and 3."""
     try:
-        app()
+        with stoppable():
+            app()
+    except InterruptedRunError as error:
+        _say(str(error))
+        sys.exit(3)
     except PipelineError as error:
         _say(f"error: {error}")
         sys.exit(2)
@@ -296,3 +143,7 @@ def main() -> None:
     except OSError as error:  # a full disk, say; what was half-written is gone
         _say(f"error: {error.filename or 'output'}: {error.strerror}; nothing was kept")
         sys.exit(2)
+    except Exception:
+        traceback.print_exc()
+        _say("error: a fault of Parley's own, or of a library; please report what stands above")
+        sys.exit(4)

@@ -6,9 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipeline.errors import CodebookError, nearest
+from pipeline.errors import CodebookError, ConfigError, nearest
+from pipeline.files import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,11 @@ def read_codebook(path: Path) -> Codebook:
         CodebookError: the file is missing, is not YAML, lacks a key, or a task has under two classes or one twice.
     """
     try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw: Any = read_yaml(path)
     except OSError as error:
         raise CodebookError(f"{path}: cannot read the codebook: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise CodebookError(f"{path}: not YAML: {error}") from error
+    except ConfigError as error:
+        raise CodebookError(str(error)) from error
     try:
         tasks = {name: _task(path, name, body) for name, body in raw["tasks"].items()}
         return Codebook(int(raw["version"]), tasks, tuple(raw["kinds"]), tuple(raw["types"]), str(raw["observer"]))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.articles import decode
 from pipeline.attribution.paragraphs import split_paragraphs
-from pipeline.attribution.tagger import ROLES
+from pipeline.attribution.tags import ROLES
 from pipeline.codebook import default_codebook
 from pipeline.config import DataSection
 from pipeline.corpus import LabelledSet, read_sets

@@ -2,19 +2,22 @@
 start here.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging
 
 from pipeline.errors import ModelError
 from pipeline.files import sha256_file
+from pipeline.tokens import plain
 
 EMBEDDED = "embedded"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # as the hub publishes it
@@ -63,9 +66,21 @@ def _pretrained(folder: str, **where: bool) -> tuple[Any, Any]:
     return model, AutoTokenizer.from_pretrained(folder, **where)
 
 
+def backend(tokenizer: Any) -> Tokenizer:
+    """What a tokenizer of transformers has inside, as a plain tokenizer of its own, which `encode` and `windows` take."""
+    return plain(Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()))
+
+
 def known_shape(encoder: Any) -> dict[str, Any]:
     """An encoder's configuration as a saved model keeps it: without the path that it was loaded from on this machine."""
     return {key: value for key, value in encoder.config.to_dict().items() if key != "_name_or_path"}
+
+
+def fast(model: Any) -> tuple[Any, Callable[[], AbstractContextManager[Any]]]:
+    """A model on the GPU where there is one, and what to run it in there: bfloat16, which halves what a GPU has to do."""
+    if not torch.cuda.is_available():
+        return model, nullcontext
+    return model.to("cuda"), lambda: torch.autocast("cuda", torch.bfloat16)
 
 
 class LowRank(nn.Module):
@@ -125,9 +140,3 @@ def fill(model: Any, folder: Path) -> None:
     if wanted != {name: value.shape for name, value in changed.items()}:
         raise ModelError(f"{folder}: {WEIGHTS} does not fit the encoder that config.json names")
     model.load_state_dict(changed, strict=False)
-
-
-def quiet() -> None:
-    """Turn off the progress bars and notices of transformers; entry points call this, nothing else does."""
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()

@@ -24,8 +24,20 @@ class ModelError(PipelineError):
     """A model folder that is missing, incomplete, damaged or of the wrong kind."""
 
 
+class ExportError(ModelError):
+    """A model that cannot be exported for ONNX Runtime, or whose export can be kept nowhere; in PyTorch it runs."""
+
+
 class InterruptedRunError(PipelineError):
-    """A run that was told to stop; what it had done is kept and the message says how to go on."""
+    """A run that was told to stop, or cannot go on now; what it had done is kept and the message says how to go on."""
+
+
+def of_one_article(error: Exception) -> bool:
+    """Whether an error in the work on an article is likely that article's own, of whatever kind: libraries raise any.
+
+    A run has to end where its models, its disk or its installation fail, or it was told to stop.
+    """
+    return isinstance(error, DataError) or not isinstance(error, (PipelineError, OSError, ImportError))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

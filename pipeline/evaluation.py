@@ -29,6 +29,7 @@ from pipeline.metrics import (
     score_pairs,
     score_task,
 )
+from pipeline.processes import count
 from pipeline.standoff import DEVELOPMENT, Example
 from pipeline.statements import to_dict, to_json
 
@@ -126,12 +127,13 @@ def versions() -> dict[str, str]:
 
 
 def environment() -> dict[str, Any]:
-    """What beside the libraries decides a result and its seconds: Python, kind of system and machine, threads."""
+    """What beside the libraries decides a result and its seconds: Python, kind of system and machine, processes, threads."""
     return {
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
-        "threads": torch.get_num_threads(),
+        "processes": count(),
+        "threads": torch.get_num_threads(),  # of each
     }
 
 

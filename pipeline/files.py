@@ -1,11 +1,13 @@
 """Writing files so that a reader never sees half of one, and hashing them."""
 
+import glob
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_partial(path: Path) -> None:
+    """Remove what `replacing(path)` left in a process that was killed; nobody else may be writing it now."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.partial"):
+        left.unlink(missing_ok=True)
+
+
 def current_umask() -> int:
     """The process's file mode creation mask; mkstemp ignores it, and a shared output folder needs it."""
     mask = os.umask(0)
@@ -97,7 +105,10 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}: not YAML: {error}") from error
 
 
-class _EachKeyOnce(yaml.SafeLoader):
+SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is not on every system
+
+
+class _EachKeyOnce(SafeLoader):  # type: ignore[misc, valid-type]
     """The safe loader, to which a key that is given twice is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -105,13 +116,25 @@ class _EachKeyOnce(yaml.SafeLoader):
         for key, _ in node.value:
             if keys.count(key.value) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def sha256_file(path: Path) -> str:
     """The hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_unchanged(path: Path) -> str:
+    """As `sha256_file`, for a large file that is asked for several times: read once, as long as its size and its time stay."""
+    state = path.stat()
+    return _sha256_of(path, state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256_of(path: Path, *state: int) -> str:
+    return sha256_file(path)
 
 
 def sha256_text(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.card import write_card
 from pipeline.config import RunConfig
-from pipeline.encoder import quiet, save_changes
+from pipeline.encoder import save_changes
 from pipeline.evaluation import environment, score_sets, versions
 from pipeline.files import write_json, write_text
 from pipeline.inference import Labeller
@@ -14,7 +14,9 @@ from pipeline.material import gather
 from pipeline.metrics import Bootstrap
 from pipeline.model import save
 from pipeline.optimise import Reporter
+from pipeline.processes import is_first
 from pipeline.runfolder import CHANGES, MODEL, WORK, begin, seal
+from pipeline.runtime import TORCH, quiet
 from pipeline.statements import to_json
 
 
@@ -38,15 +40,17 @@ def train_classifier(config: RunConfig, say: Reporter) -> Path:
         + (", ".join(f"{name} {len(part)}" for name, part in found.held_out.items()) or "none")
     )
 
-    folder = begin(config, found.fingerprints)
+    folder = begin(config, found.fingerprints) if is_first() else config.folder
     trained = training.fit(config, found.train, found.development, found.codebook, folder / WORK, say, found.soft)
+    if not is_first():
+        return folder
     seconds = {"training": round(time.monotonic() - began, 1)}
     if config.model.rank and config.model.init != "shipped":  # changes are beside the encoder as it was published
         (folder / CHANGES).mkdir(exist_ok=True)
         save_changes(trained.model, folder / CHANGES)
     save(trained.model, trained.tokenizer, folder / MODEL)
 
-    labeller = Labeller.from_pretrained(folder / MODEL, config.evaluation.batch_size)
+    labeller = Labeller.from_pretrained(folder / MODEL, config.evaluation.batch_size, runtime=TORCH)
     scored = {"development": found.development, **found.held_out}
     scores, predictions = score_sets(labeller, scored, found.train, config, found.codebook)
     seconds["total"] = round(time.monotonic() - began, 1)
@@ -109,13 +113,15 @@ def train_tagger(config: RunConfig, say: Reporter) -> Path:
         + (", ".join(f"{name} {len(part)}" for name, part in parts.held_out.items()) or "none")
     )
 
-    folder = begin(config, parts.fingerprints)
+    folder = begin(config, parts.fingerprints) if is_first() else config.folder
     trained = tagging.fit(config, parts.train, parts.development, folder / WORK, say)
+    if not is_first():
+        return folder
     seconds = {"training": round(time.monotonic() - began, 1)}
     (folder / MODEL).mkdir(exist_ok=True)
     save_changes(trained.model, folder / MODEL)
 
-    reader = tagger.Tagger.from_folder(folder / MODEL)
+    reader = tagger.Tagger.from_folder(folder / MODEL, TORCH)
     section = config.evaluation
     bootstrap = Bootstrap(section.bootstrap, section.confidence, config.seed)
     scored = {"development": parts.development, **parts.held_out}

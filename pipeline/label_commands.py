@@ -70,7 +70,7 @@ def stats(
 def export_command(
     tool: ToolName,
     output: Annotated[Path, typer.Option("--output", "-o", help="a file; for doccano a folder")],
-    inputs: Annotated[list[Path] | None, typer.Argument(help="articles to label: files or folders")] = None,
+    inputs: Annotated[list[Path] | None, typer.Argument(help="articles to label: files, folders or patterns")] = None,
     statements: Annotated[Path | None, typer.Option(help="propose these statements, which `extract` found")] = None,
     set_name: Annotated[str | None, typer.Option("--set", help="export this labelled set instead of articles")] = None,
     labels: Labels = Path("labels"),
@@ -82,6 +82,7 @@ def export_command(
     from pipeline.corpus import load_set
     from pipeline.labelling.check import names_of
     from pipeline.labelling.exports import export, sheets_of_articles, sheets_of_set
+    from pipeline.records import Article
     from pipeline.statements import read_statements
 
     if (set_name is None) == (not inputs) or (set_name and statements):
@@ -95,7 +96,7 @@ def export_command(
         if failed:
             raise DataError("; ".join(f.reason for f in failed))
         proposed = list(read_statements(statements)) if statements else []
-        sheets = list(sheets_of_articles([a for a in found if not isinstance(a, Failure)], proposed))
+        sheets = list(sheets_of_articles([a for a in found if isinstance(a, Article)], proposed))
     for path in export(sheets, tool, output, codebook):
         typer.echo(f"wrote {path}", err=True)
 

@@ -4,7 +4,6 @@ Training and inference meet here and nowhere else. A saved model carries its own
 codebook version, so that it needs no configuration to be used.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,14 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from pipeline.codebook import Codebook, Task, default_codebook
+from pipeline.codebook import Codebook, default_codebook
 from pipeline.config import ModelSection
-from pipeline.encoder import WEIGHTS, adapt, fill, known_shape, load_encoder, merge
+from pipeline.encoder import WEIGHTS, adapt, backend, fill, known_shape, load_encoder, merge
 from pipeline.errors import ModelError
+from pipeline.exported import ABOUT
+from pipeline.files import write_json
 from pipeline.runfolder import CHANGES, SHIPPED
+from pipeline.tokens import TOKENIZER
 
 
 class StanceConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -86,14 +88,19 @@ class StanceModel(PreTrainedModel):  # type: ignore[misc]
         Args:
             input_ids: (batch, tokens) int64.
             attention_mask: (batch, tokens), 1 where there is a token.
-            token_type_ids: (batch, tokens), for encoders that tell the two segments apart.
+            token_type_ids: (batch, tokens); encoders that do not tell the two segments apart never see it.
         """
         pooled = self.dropout(self.embed(input_ids, attention_mask, token_type_ids))
         return StanceOutput(logits=tuple(self.heads[t["name"]](pooled) for t in self.config.tasks))
 
+    @property
+    def segments(self) -> bool:
+        """Whether the encoder tells the two segments apart."""
+        return bool(getattr(self.encoder.config, "type_vocab_size", 0) > 1)
+
     def embed(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """The pooled encoding of a batch, of shape (batch, width)."""
-        extra = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        extra = {"token_type_ids": token_type_ids} if self.segments and token_type_ids is not None else {}
         hidden: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **extra).last_hidden_state
         if self.config.pooling == "cls":
             return hidden[:, 0]
@@ -227,12 +234,41 @@ def load_changes(folder: Path) -> tuple[StanceModel, Any]:
     return model.eval(), tokenizer
 
 
-def tasks_of(config: StanceConfig) -> list[Task]:
-    """The tasks that a model answers, in the order of its logits, from its own vocabulary."""
-    return [Task(t["name"], "", tuple(t["classes"]), tuple(t["lean"])) for t in config.tasks]
+class Whole(nn.Module):
+    """What a classifier says of statements without padding: the logits of all tasks beside each other, (batch, classes)."""
+
+    def __init__(self, model: StanceModel) -> None:
+        """Wrap a model."""
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """Logits; `token_type_ids` for encoders that tell the two segments apart."""
+        extra = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        hidden: Tensor = self.model.encoder(input_ids=input_ids, **extra).last_hidden_state
+        twice = torch.cat([hidden, hidden[:1]])  # of a single row sums are made in another order, and so end otherwise
+        pooled = twice[:, 0] if self.model.config.pooling == "cls" else twice.mean(1)
+        return torch.cat([self.model.heads[t["name"]](pooled) for t in self.model.config.tasks], -1)[:-1]
 
 
-def probabilities(logits: Sequence[Tensor], config: StanceConfig) -> list[Tensor]:
-    """Calibrated class probabilities for each task: softmax of the logits over the task's temperature."""
-    heat = [config.temperatures.get(t["name"], 1.0) for t in config.tasks]
-    return [torch.softmax(z.float() / t, dim=-1) for t, z in zip(heat, logits, strict=True)]
+def export_classifier(folder: Path, into: Path) -> None:
+    """Export the classifier of a model folder, with its tokenizer and what `classifier` must know, for `exported.Kept`.
+
+    Raises:
+        ModelError: see `load`.
+        ExportError: the encoder cannot be exported.
+    """
+    from pipeline.export import export, typical_error  # only whoever exports needs the library onnx
+
+    model, tokenizer = load(folder)
+    model.encoder.set_attn_implementation("eager")  # fewer nodes, and faster ones
+    columns = ["input_ids", "token_type_ids"] if model.segments else ["input_ids"]
+    vocabulary = model.encoder.config.vocab_size
+    export(Whole(model), columns, vocabulary, into)
+    backend(tokenizer).save(str(into / TOKENIZER))
+    write_json(into / ABOUT, {**about(model.config), "error": typical_error(into, columns, vocabulary)})
+
+
+def about(config: StanceConfig) -> dict[str, Any]:
+    """What of a model's configuration `classifier.About` needs."""
+    return {name: getattr(config, name) for name in ("tasks", "fields", "names", "max_tokens", "temperatures")}

@@ -11,14 +11,17 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
+import torch
 
 from pipeline.articles import json_lines
 from pipeline.config import RunConfig
+from pipeline.errors import ConfigError
 from pipeline.files import read_json, read_yaml, write_json
 from pipeline.job import train_classifier, train_tagger
 from pipeline.material import gather
 from pipeline.metrics import confusion, macro_f1
 from pipeline.optimise import Reporter
+from pipeline.processes import count, from_first, is_first, started
 from pipeline.runfolder import MANIFEST
 
 SUMMARY = "summary.json"
@@ -28,8 +31,10 @@ def train(config: RunConfig, say: Reporter) -> Path:
     """Every run that a configuration asks for; returns the folder of the one run, or the folder that holds them all.
 
     Raises:
+        ConfigError: the processes that were started cannot share the work.
         PipelineError: see `train_classifier`.
     """
+    _check_processes(config.training.batch_size)
     if config.task == "attribution":
         return train_tagger(config, say)
     runs = single_runs(config)
@@ -38,10 +43,12 @@ def train(config: RunConfig, say: Reporter) -> Path:
     sets = gather(runs[0]).sets
     for number, single in enumerate(runs, 1):
         say(f"run {number} of {len(runs)}: {single.folder}")
-        if _done(single, sets):
+        if from_first(torch.tensor(_done(single, sets))):
             say("complete already")
         else:
             train_classifier(single, say)
+    if not is_first():
+        return config.folder
     values = spread([single.folder for single in runs])
     write_json(config.folder / SUMMARY, values)
     for name, tasks in values.items():
@@ -51,6 +58,18 @@ def train(config: RunConfig, say: Reporter) -> Path:
                 f"{name:>12} {task:<10} macro-F1 mean {found['mean']:.3f}, standard deviation {found['deviation']:.3f}: {shown}"
             )
     return config.folder
+
+
+def _check_processes(batch_size: int) -> None:
+    if started() != count():
+        raise ConfigError(f"{started()} processes were started for this (WORLD_SIZE), but only train.py can share its work")
+    share = batch_size // count()
+    if batch_size % count():
+        near = " or ".join(str(n * count()) for n in (share, share + 1) if n)
+        raise ConfigError(
+            f"training.batch_size={batch_size} cannot be shared by {count()} processes, each of which takes as many "
+            f"statements of every batch: give {near}, or start another number of processes"
+        )
 
 
 def single_runs(config: RunConfig) -> list[RunConfig]:

@@ -8,15 +8,18 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, DataError, ModelError
-from pipeline.files import read_json, sha256_file, write_json, write_text
+from pipeline.files import read_json, sha256_file, sha256_unchanged, write_json, write_text
+
+if TYPE_CHECKING:  # what labels has no configuration
+    from pipeline.config import RunConfig
 
 SHIPPED = Path(__file__).parent / "shipped"  # the classifier that ships with the project, known by the name `shipped`
 MANIFEST = "MANIFEST.json"
 MODEL = "model"
+WEIGHTS = "model.safetensors"
 CHANGES = "changes"  # of a low-rank training: what is needed beside the encoder
 WORK = "checkpoints"
 STARTED = "started.json"
@@ -33,7 +36,7 @@ def seal(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
+def begin(config: "RunConfig", fingerprints: Mapping[str, str]) -> Path:
     """Make the run folder ready to be written; an older run of the name loses its manifest, so it never looks complete.
 
     Raises:
@@ -42,7 +45,7 @@ def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
     folder, settings = config.folder, folder_settings(config, fingerprints)
     started = folder / STARTED
     if config.resume and started.is_file():
-        before = read_json(started)
+        before = {"processes": 1, **read_json(started)}
         changed = sorted(k for k in {*before, *settings} if before.get(k) != settings.get(k))
         if changed:
             raise ConfigError(
@@ -60,9 +63,11 @@ def begin(config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
     return folder
 
 
-def folder_settings(config: RunConfig, fingerprints: Mapping[str, str]) -> dict[str, Any]:
+def folder_settings(config: "RunConfig", fingerprints: Mapping[str, str]) -> dict[str, Any]:
     """What must not change between the start of a run and its end, as flat keys."""
-    flat: dict[str, Any] = {f"data {name}": value for name, value in fingerprints.items()}
+    from pipeline.processes import count  # which needs torch, that reading a run folder does not
+
+    flat: dict[str, Any] = {f"data {name}": value for name, value in fingerprints.items()} | {"processes": count()}
     for key, value in config.model_dump(exclude={"resume", "evaluation"}).items():
         flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
     return dict(json.loads(json.dumps(flat)))  # as it will be read again: keys are strings
@@ -81,6 +86,8 @@ def model_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such run. Train one first: python train.py configs/default.yaml{_runs(folder)}")
     if (folder / "config.json").is_file():
+        if not (folder / WEIGHTS).is_file():
+            raise ModelError(f"{folder}: no {WEIGHTS}; a model folder has config.json, {WEIGHTS} and a tokenizer")
         return folder
     if not (folder / MANIFEST).is_file():
         several = sorted(str(p.parent) for p in folder.glob(f"*/{MANIFEST}"))
@@ -93,7 +100,7 @@ def model_folder(folder: Path) -> Path:
         path = folder / name
         if not path.is_file():
             raise ModelError(f"{folder}: {name} is missing, though {MANIFEST} names it; copy the run again or train it anew")
-        if sha256_file(path) != expected:
+        if sha256_unchanged(path) != expected:
             raise ModelError(f"{path}: the file is damaged or changed: its sha256 is not the one in {MANIFEST}")
     return folder / MODEL
 
@@ -115,9 +122,9 @@ def manifest(folder: Path) -> dict[str, str]:
 
 def identity(folder: Path) -> str:
     """The model's name and content hash, as labelled statements carry it: `default@1a2b3c4d5e6f`."""
-    weights = model_folder(folder) / "model.safetensors"
+    weights = model_folder(folder) / WEIGHTS
     named = weights.parent if weights.parent == SHIPPED else folder.resolve()
-    return f"{named.parent.name if named.name == MODEL else named.name}@{sha256_file(weights)[:12]}"
+    return f"{named.parent.name if named.name == MODEL else named.name}@{sha256_unchanged(weights)[:12]}"
 
 
 def _runs(folder: Path) -> str:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -18,6 +19,7 @@ from pipeline.codebook import Task
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import replacing, require_writable
 from pipeline.records import LabelledStatement, Span, Statement
+from pipeline.scratch import Taken
 from pipeline.tables import FORMULA, read_rows
 
 ENDINGS = (".jsonl", ".csv", ".parquet")
@@ -25,6 +27,10 @@ FIELDS = tuple(f.name for f in fields(Statement))
 SPANS = ("cue", "source")
 WORDS = {"text", "cue_text", "source_text", "speaker", "kind", "role", "side", "type", "context", "speaker_runner_up"}
 SURROGATE = re.compile("[\ud800-\udfff]")
+PROBABILITIES = "_probabilities"
+GROUP = 10_000  # rows of a row group of Parquet, as many as are in memory at once
+
+Record = Statement | LabelledStatement | Mapping[str, Any]  # a mapping is what `to_dict` made of one
 
 
 def to_dict(record: Statement | LabelledStatement) -> dict[str, Any]:
@@ -50,13 +56,17 @@ def to_json(row: Mapping[str, Any]) -> str:
     return line if line.isascii() or not SURROGATE.search(line) else json.dumps(row)
 
 
-def to_flat(record: Statement | LabelledStatement) -> dict[str, Any]:
+def to_flat(record: Record) -> dict[str, Any]:
     """The record as flat columns: probabilities become `stance_escalatory` and so on; spans stay lists."""
-    row = {name: _storable(value) for name, value in to_dict(record).items()}
-    for task in record.judgements if isinstance(record, LabelledStatement) else ():
-        probabilities = row.pop(f"{task}_probabilities")
-        row.update({f"{task}_{label}": p for label, p in probabilities.items()})
+    row = {name: _storable(value) for name, value in _row(record).items()}
+    for name in [name for name in row if name.endswith(PROBABILITIES)]:
+        task = name.removesuffix(PROBABILITIES)
+        row.update({f"{task}_{label}": p for label, p in row.pop(name).items()})
     return row
+
+
+def _row(record: Record) -> Mapping[str, Any]:
+    return record if isinstance(record, Mapping) else to_dict(record)
 
 
 def _storable(value: Any) -> Any:
@@ -118,14 +128,13 @@ def read_statements(path: Path) -> Iterator[Statement]:
         raise ConfigError(f"{path}: no such file of statements")
     if path.suffix.lower() not in ENDINGS:
         raise ConfigError(f"{path}: unknown ending {path.suffix!r}; statements are read from {', '.join(ENDINGS)}")
-    seen: dict[str, str] = {}
-    count = 0
+    seen, count = Taken(), 0
     for where, row in read_rows(path):
         count += 1
         statement = from_dict(row, where)
-        if statement.id in seen:
-            raise DataError(f"{where}: the id {statement.id!r} was used before, at {seen[statement.id]}")
-        seen[statement.id] = where
+        if not seen.add(statement.id):
+            before = next(place for place, earlier in read_rows(path) if str(earlier.get("id")) == statement.id)
+            raise DataError(f"{where}: the id {statement.id!r} was used before, at {before}")
         yield statement
     if not count:
         raise DataError(f"{path}: the file is empty")
@@ -134,8 +143,22 @@ def read_statements(path: Path) -> Iterator[Statement]:
 class Writer(Protocol):
     """What `open_writer` gives."""
 
-    def write(self, records: Iterable[Statement | LabelledStatement]) -> None:
-        """Append the records."""
+    def write(self, records: Iterable[Record]) -> None:
+        """Append the records, which may be more than memory holds."""
+
+
+def require_output(output: str) -> None:
+    """Refuse an output that `open_writer` would, before any work is done.
+
+    Raises:
+        ConfigError: the ending is unknown, or the folder is missing or cannot be written.
+    """
+    if output == "-":
+        return
+    ending = Path(output).suffix.lower()
+    if ending not in ENDINGS:
+        raise ConfigError(f"{output}: unknown ending {ending!r}; the output is one of {', '.join(ENDINGS)}")
+    require_writable(Path(output))
 
 
 @contextmanager
@@ -147,14 +170,12 @@ def open_writer(output: str, tasks: Sequence[Task] = ()) -> Iterator[Writer]:
     Raises:
         ConfigError: the ending is unknown, or the folder is missing or cannot be written.
     """
+    require_output(output)
     if output == "-":
         yield _JsonLines(sys.stdout)
         return
     path = Path(output)
     ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise ConfigError(f"{output}: unknown ending {ending!r}; the output is one of {', '.join(ENDINGS)}")
-    require_writable(path)
     with replacing(path) as temporary:
         if ending == ".parquet":
             import pyarrow.parquet as pq
@@ -170,8 +191,8 @@ class _JsonLines:
     def __init__(self, stream: IO[str]) -> None:
         self.stream = stream
 
-    def write(self, records: Iterable[Statement | LabelledStatement]) -> None:
-        self.stream.writelines(to_json(to_dict(r)) + "\n" for r in records)
+    def write(self, records: Iterable[Record]) -> None:
+        self.stream.writelines(to_json(_row(r)) + "\n" for r in records)
 
 
 class _Csv:
@@ -179,7 +200,7 @@ class _Csv:
         self.writer = csv.DictWriter(stream, names)
         self.writer.writeheader()
 
-    def write(self, records: Iterable[Statement | LabelledStatement]) -> None:
+    def write(self, records: Iterable[Record]) -> None:
         for record in records:
             self.writer.writerow({name: _cell(value) for name, value in to_flat(record).items()})
 
@@ -188,12 +209,12 @@ class _Parquet:
     def __init__(self, writer: Any) -> None:
         self.writer = writer
 
-    def write(self, records: Iterable[Statement | LabelledStatement]) -> None:
+    def write(self, records: Iterable[Record]) -> None:
         import pyarrow as pa
 
-        rows = [to_flat(r) for r in records]
-        if rows:
-            self.writer.write_table(pa.Table.from_pylist(rows, schema=self.writer.schema))
+        rows = map(to_flat, records)
+        while group := list(islice(rows, GROUP)):
+            self.writer.write_table(pa.Table.from_pylist(group, schema=self.writer.schema))
 
 
 def _schema(tasks: Sequence[Task]) -> Any:

@@ -12,25 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import set_seed
 
-from pipeline.attribution.tagger import (
-    GOES_ON,
-    INSIDE,
-    OPENS,
-    OUTSIDE,
-    ROLES,
-    TAGS,
-    Tagger,
-    TaggerModel,
-    best_tags,
-    collate,
-    create,
-)
+from pipeline.attribution.tagger import Tagger
+from pipeline.attribution.tagger_model import TaggerModel, collate, create
+from pipeline.attribution.tags import GOES_ON, INSIDE, OPENS, OUTSIDE, ROLES, TAGS, best_tags
 from pipeline.attribution.windows import WORD, Window, windows
 from pipeline.config import RunConfig
 from pipeline.documents import Document, Marked
+from pipeline.encoder import backend
 from pipeline.errors import DataError
 from pipeline.metrics import Bootstrap, Estimate, Values
 from pipeline.optimise import Job, Reporter, finite, optimise
+from pipeline.processes import count, total
 from pipeline.records import Span
 
 IGNORED = -100  # the label of a word that is padding
@@ -68,7 +60,8 @@ def fit(
     model, tokenizer = create(config.tagger)
     data = [_dataset(part, tokenizer, config.tagger.max_length) for part in (train, development)]
     pad = tokenizer.pad_token_id
-    trainer = optimise(Job(model, tokenizer, data[0], data[1], _collator(pad), _loss, _scores), config, work, report)
+    job = Job(model, tokenizer, data[0], data[1], _collator(pad), _loss, _ignored, _scores)
+    trainer = optimise(job, config, work, report)
     best = float(trainer.state.best_metric or 0.0)
     return TrainedTagger(model.eval(), tokenizer, trainer.state.global_step, best, list(trainer.state.log_history))
 
@@ -90,8 +83,9 @@ def tags_of(words: Sequence[Span], marked: Sequence[Marked]) -> list[int]:
 
 def _dataset(documents: Sequence[Document], tokenizer: Any, max_tokens: int) -> datasets.Dataset:
     columns: dict[str, list[Any]] = {"input_ids": [], "first": [], "labels": []}
+    reader = backend(tokenizer)
     for document in documents:
-        for window in windows(tokenizer, document.text, document.paragraphs, max_tokens):
+        for window in windows(reader, document.text, document.paragraphs, max_tokens):
             columns["input_ids"].append(window.ids)
             columns["first"].append(window.first)
             tags = [tags_of(window.words, document.roles[role]) for role in ROLES]
@@ -112,9 +106,13 @@ def _collator(pad: int) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, Ten
 
 def _loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
     """Mean cross-entropy over words and roles; logits (batch, words, roles, tags), labels (batch, words, roles)."""
-    return finite(
-        torch.nn.functional.cross_entropy(outputs["logits"].reshape(-1, TAGS), labels.reshape(-1), ignore_index=IGNORED)
-    )
+    logits, truth = outputs["logits"].reshape(-1, TAGS), labels.reshape(-1)
+    summed = torch.nn.functional.cross_entropy(logits, truth, ignore_index=IGNORED, reduction="sum")
+    return finite(summed / total((truth != IGNORED).sum()).clamp(min=1) * count())
+
+
+def _ignored(labels: Tensor) -> Tensor:
+    return torch.full_like(labels, IGNORED)
 
 
 def _scores(prediction: Any) -> dict[str, float]:

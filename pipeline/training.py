@@ -18,11 +18,13 @@ from transformers import DataCollatorWithPadding, Trainer, set_seed
 from pipeline.calibration import fit_temperature
 from pipeline.codebook import Codebook, Task
 from pipeline.config import SOFT, RunConfig
+from pipeline.encoder import backend
 from pipeline.errors import DataError
 from pipeline.inputs import encode
 from pipeline.metrics import Indices, TaskF1, Values
 from pipeline.model import StanceModel, create
 from pipeline.optimise import Job, Reporter, finite, optimise
+from pipeline.processes import count, is_first, total
 from pipeline.records import Statement
 from pipeline.standoff import Example
 from pipeline.teaching import Soft
@@ -75,7 +77,8 @@ def fit(
     data = [_dataset(part, tokenizer, config) for part in (taught, checked)]
     names = [statement.id for statement, _ in taught]
     collate, loss = DataCollatorWithPadding(tokenizer), _loss(tasks, names, section.label_smoothing, section.focal)
-    trainer = optimise(Job(model, tokenizer, data[0], data[1], collate, loss, _scores(tasks)), config, work, report)
+    job = Job(model, tokenizer, data[0], data[1], collate, loss, lambda labels: _weightless(labels, len(tasks)), _scores(tasks))
+    trainer = optimise(job, config, work, report)
     _calibrate(trainer, data[1], model, tasks)
     best = float(trainer.state.best_metric or 0.0)
     return Trained(model.eval(), tokenizer, trainer.state.global_step, best, list(trainer.state.log_history))
@@ -104,7 +107,11 @@ def _aims(example: Example, tasks: Sequence[Task], pull: Sequence[Values], weigh
 def _dataset(taught: Sequence[tuple[Statement, list[float]]], tokenizer: Any, config: RunConfig) -> datasets.Dataset:
     columns: dict[str, Any] = dict(
         encode(
-            tokenizer, [statement for statement, _ in taught], config.model.fields, config.model.max_length, config.model.names
+            backend(tokenizer),
+            [statement for statement, _ in taught],
+            config.model.fields,
+            config.model.max_length,
+            config.model.names,
         )
     )
     columns["labels"] = [[*aims, row] for row, (_, aims) in enumerate(taught)]
@@ -129,6 +136,7 @@ def _loss(tasks: Sequence[Task], names: Sequence[str], smoothing: float, gamma: 
         classes) each; labels of shape (batch, classes of all tasks + tasks + 1): `_aims`, then the row, whose name is said
         where the loss is no number.
         """
+        whole = total(torch.stack([labels[:, sum(sizes) + i].sum() for i in range(len(sizes))])).clamp(min=1e-6)
         parts = []
         for i, z in enumerate(outputs["logits"]):
             aim = labels[:, starts[i] : starts[i] + sizes[i]]
@@ -138,11 +146,17 @@ def _loss(tasks: Sequence[Task], names: Sequence[str], smoothing: float, gamma: 
             if gamma:  # a power of 0 has no gradient
                 each = each * (1 - (aim * logs.exp()).sum(-1)).clamp(min=1e-6) ** gamma
             weights = labels[:, sum(sizes) + i]
-            parts.append((each * weights).sum() / weights.sum().clamp(min=1e-6))
-        total = torch.stack(parts).sum()
-        return finite(total, lambda: [names[int(row)] for row in labels[:, -1]])
+            parts.append((each * weights).sum() / whole[i])
+        return finite(torch.stack(parts).sum() * count(), lambda: [names[int(row)] for row in labels[:, -1]])
 
     return loss
+
+
+def _weightless(labels: Tensor, tasks: int) -> Tensor:
+    """Rows of `_aims` whose answers weigh nothing."""
+    rows = labels.clone()
+    rows[:, -tasks - 1 : -1] = 0
+    return rows
 
 
 def _scores(tasks: Sequence[Task]) -> Callable[[Any], dict[str, float]]:
@@ -160,7 +174,9 @@ def _scores(tasks: Sequence[Task]) -> Callable[[Any], dict[str, float]]:
 
 
 def _calibrate(trainer: Trainer, development: datasets.Dataset, model: StanceModel, tasks: Sequence[Task]) -> None:
-    found = trainer.predict(development)
+    found = trainer.predict(development)  # of all processes
+    if not is_first():
+        return
     for i, (name, truth) in enumerate(_truth(found.label_ids, tasks).items()):
         model.config.temperatures[name] = fit_temperature(torch.from_numpy(found.predictions[i]), torch.from_numpy(truth))
 

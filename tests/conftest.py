@@ -1,6 +1,7 @@
 """What the tests share: a tiny encoder made on the spot, a small labelled set, a run trained on it once."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -27,6 +28,14 @@ KINDS = [
 
 
 WORDS = [w for kind in KINDS for w in (*kind[0].replace(",", "").split(), kind[1])]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where exported models are kept: a folder of the tests, in this process and in those that they start."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    return folder / "parley" / "models"
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +19,7 @@ from pipeline.articles import Columns, Failure, find, read_articles, read_found,
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import sha256_text
 from pipeline.records import Article
+from pipeline.sources import Skipped, Source
 
 Parley = Callable[..., tuple[int, str, str]]
 TABLES = (".jsonl", ".csv", ".parquet")
@@ -127,9 +129,9 @@ def test_hidden_files_are_left_out_and_other_endings_are_reported(tmp_path: Path
     for name in (".draft.txt", ".git/b.txt", "sub/.cache/c.txt", ".DS_Store"):
         write(tmp_path / name)
     others = [write(tmp_path / name) for name in ("notes.docx", "photo.JPG", "sub/README")]
-    found = find([tmp_path])
-    assert found.files == [(kept, "a")]
-    assert found.skipped == others
+    found = list(find([tmp_path]))
+    assert [(item.path, item.id) for item in found if isinstance(item, Source)] == [(kept, "a")]
+    assert [item.input for item in found if isinstance(item, Skipped)] == [str(path) for path in others]
 
 
 def test_a_hidden_folder_that_is_named_is_read(tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_ids_that_collide_get_their_ending_then_their_path(tmp_path: Path) -> No
     write(tmp_path / "left" / "x.txt")
     write(tmp_path / "right" / "x.txt")
     both = [tmp_path / "left", tmp_path / "right"]
-    assert [a.id for a in read(*both)[0]] == [(folder / "x.txt").as_posix() for folder in both]
+    assert [a.id for a in read(*both)[0]] == ["x", (tmp_path / "right" / "x.txt").as_posix()]
 
 
 def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
@@ -411,6 +413,51 @@ def test_a_page_without_text_is_a_failure_and_not_lost(tmp_path: Path, page: str
     assert f"no article text found in this page of {len(page)} characters" in failure.reason
 
 
+TRICKS = """
+import os, sys; sys.path = sys.argv[1:]
+from pipeline import pages
+pages.PATIENCE, extract = 1, pages.extract
+def tricked(html):
+    print("whatever a library prints")
+    if "kills its parser" in html:
+        os.abort()
+    while "hangs" in html:
+        pass
+    if "is broken" in html:
+        raise KeyError("body")
+    return extract(html)
+pages.extract = tricked
+pages.serve()
+"""
+
+
+def test_a_page_that_crashes_or_hangs_its_parser_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.pages.SERVE", TRICKS)
+    monkeypatch.setattr("pipeline.runtime.cores", lambda: 8)  # two parsers
+    for name, what in {"b": "kills its parser", "d": "hangs", "e": "is broken"}.items():
+        write(tmp_path / f"{name}.html", PAGE.replace("Imprint", f"This page {what}"))
+    for name in ("a", "c", "f"):
+        write(tmp_path / f"{name}.html", PAGE)
+    write(tmp_path / "g.txt", TEXT)
+    items = list(read_articles([tmp_path]))
+    assert [item.id if isinstance(item, Article) else "" for item in items] == ["a", "", "c", "", "", "f", "g"]
+    died, hung, broken = (item.reason for item in items if isinstance(item, Failure))
+    assert "b.html: the process that parsed the page died" in died
+    assert "d.html: the page takes its parser more than" in hung
+    assert broken.endswith("e.html: the page cannot be parsed: KeyError('body')")
+
+
+def test_a_parser_of_pages_ends_with_the_reading(tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / f"{name}.html", PAGE)
+    before = set(psutil.Process().children())
+    stream = read_articles([tmp_path])
+    next(stream)
+    (parser,) = set(psutil.Process().children()) - before
+    stream.close()
+    assert not parser.is_running()
+
+
 def test_a_file_that_went_away_is_a_failure(tmp_path: Path) -> None:
     gone = write(tmp_path / "a.txt")
     found = find([gone, write(tmp_path / "b.txt")])
@@ -516,7 +563,7 @@ def test_the_command_says_what_failed_and_writes_the_rest(tmp_path: Path, parley
 def test_the_command_lists_what_failed_beside_the_output(tmp_path: Path, parley: Parley) -> None:
     bad = write(tmp_path / "bad.txt", b"\xff\xfe\xfd")
     assert parley("articles", bad, "--output", tmp_path / "out.jsonl")[0] == 1
-    listed = tmp_path / "out.failures.jsonl"
+    listed = tmp_path / "out.jsonl.failures.jsonl"
     assert listed.is_file() and str(bad) in listed.read_text(encoding="utf-8")
 
 

@@ -210,8 +210,8 @@ def test_kind_and_side(text: str, kind: str, side: str) -> None:
 
 
 def test_parties_and_observers() -> None:
-    assert parties_in("Russian and U.S. officials in Tokyo's embassy") == ["Russia", "United States", "Japan"]
-    assert parties_in("the islanders") == []
+    assert parties_in("Russian and U.S. officials in Tokyo's embassy") == ("Russia", "United States", "Japan")
+    assert parties_in("the islanders") == ()
     assert (
         is_observer("a former defence official") and is_observer("think-tank analysts") and not is_observer("foreign minister")
     )

@@ -1,5 +1,6 @@
 """What a user can get wrong, through the commands: exit status, a message that names the place, nothing half-written."""
 
+import io
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -107,9 +109,9 @@ def test_a_file_that_cannot_be_read_is_listed_and_the_rest_is_done(parley: Parle
     status, out, err = parley("extract", name, "good.txt", "--output", "out.jsonl")
     assert (status, out) == (1, "")
     assert f"2 statements from 1 articles, 1 failed\nfailed: {reason}" in err
-    assert "failed inputs, with reasons: out.failures.jsonl" in err
+    assert "failed inputs, with reasons: out.jsonl.failures.jsonl" in err
     assert [row["text"] for row in rows("out.jsonl")] == SAID
-    (failure,) = rows("out.failures.jsonl")
+    (failure,) = rows("out.jsonl.failures.jsonl")
     assert (failure["input"].split(":")[0], failure["stage"]) == (name, "read")
     assert failure["reason"].startswith(reason)
     assert nothing_half_written()
@@ -130,7 +132,7 @@ def test_a_broken_line_is_named_and_the_other_lines_are_done(parley: Parley, run
     assert [(row["article"], row["text"]) for row in rows("out.jsonl")] == [("a", SAID[0]), ("a", SAID[1]), ("c", SAID[1])]
     assert all(abs(sum(row["stance_probabilities"].values()) - 1) < 1e-9 for row in rows("out.jsonl"))
     reasons = ["week.jsonl:2: not JSON: Unterminated string", "week.jsonl:3: a JSON object is needed, not list"]
-    for failure, reason in zip(rows("out.failures.jsonl"), reasons, strict=True):
+    for failure, reason in zip(rows("out.jsonl.failures.jsonl"), reasons, strict=True):
         assert failure["input"] == reason[:12] and failure["stage"] == "read"
         assert failure["reason"].startswith(reason)
         assert f"failed: {reason}" in err
@@ -142,7 +144,7 @@ def test_every_format_gets_the_rest_and_the_list(parley: Parley, output: str) ->
     assert parley("extract", "empty.txt", "good.txt", "--output", output)[0] == 1
     tables = {".jsonl": lambda p: pd.read_json(p, lines=True), ".csv": pd.read_csv, ".parquet": pd.read_parquet}
     assert list(tables[Path(output).suffix](output)["text"]) == SAID  # type: ignore[operator]
-    assert [f["input"] for f in rows("out.failures.jsonl")] == ["empty.txt"]
+    assert [f["input"] for f in rows(f"{output}.failures.jsonl")] == ["empty.txt"]
 
 
 def test_with_standard_output_the_list_stands_in_the_working_folder(parley: Parley) -> None:
@@ -165,12 +167,12 @@ def test_when_all_fail_the_output_is_empty_and_says_so(parley: Parley) -> None:
 def test_the_list_of_an_earlier_run_does_not_outlive_it(parley: Parley) -> None:
     write("late.txt", "")
     assert parley("extract", "late.txt", "--output", "out.jsonl")[0] == 1
-    assert Path("out.failures.jsonl").is_file()
+    assert Path("out.jsonl.failures.jsonl").is_file()
     write("late.txt", TEXT)
     status, _, err = parley("extract", "late.txt", "--output", "out.jsonl")
     assert status == 0
     assert "failed" not in err
-    assert not Path("out.failures.jsonl").exists()
+    assert not Path("out.jsonl.failures.jsonl").exists()
 
 
 def test_only_the_first_failures_are_shown_and_all_are_listed(parley: Parley) -> None:
@@ -178,7 +180,7 @@ def test_only_the_first_failures_are_shown_and_all_are_listed(parley: Parley) ->
     status, _, err = parley("extract", "many.jsonl", "--output", "out.jsonl")
     assert status == 1
     assert err.count("failed: ") == 10
-    assert [f["input"] for f in rows("out.failures.jsonl")] == [f"many.jsonl:{n}" for n in range(1, 13)]
+    assert [f["input"] for f in rows("out.jsonl.failures.jsonl")] == [f"many.jsonl:{n}" for n in range(1, 13)]
 
 
 @pytest.mark.parametrize("command", ["extract", "label"])
@@ -200,7 +202,7 @@ def test_files_with_other_endings_in_a_folder_are_counted(parley: Parley) -> Non
         write(name, TEXT)
     status, _, err = parley("extract", "in", "--output", "out.jsonl")
     assert status == 0
-    assert "2 statements from 1 articles, 2 files with other endings passed over" in err
+    assert "2 statements from 1 articles, 2 other files passed over" in err
 
 
 @pytest.mark.parametrize(
@@ -249,7 +251,7 @@ def test_inputs_that_cannot_be_right(refused: Refused, run: Path, command: str, 
 
 @pytest.mark.parametrize("command", ["articles", "extract"])
 def test_a_call_without_articles_or_output(refused: Refused, command: str) -> None:
-    assert "inputs" in refused(command, "--output", "out.jsonl")
+    assert "name one or more articles" in refused(command, "--output", "out.jsonl")
     assert "--output" in refused(command, "good.txt")
 
 
@@ -384,6 +386,25 @@ def test_a_copy_of_a_run_that_is_whole_is_used(parley: Parley, damaged: Path) ->
 # Statements that somebody else extracted
 
 
+def test_options_of_articles_are_refused_with_statements(refused: Refused, run: Path) -> None:
+    call = ("label", "--statements", "good.jsonl", "--model", run, "--output", "out.jsonl")
+    for options in (["--workers", "2"], ["--fail-over", "100%"], ["--fresh"], ["--engine", "ray"], ["--text-column", "body"]):
+        assert f"error: {options[0]}: of articles" in refused(*call, *options)
+    assert "error: --rules-only, --address: of articles" in refused(*call, "--address", "x:1", "--rules-only")
+
+
+def test_standard_input_has_one_name_and_is_read_once(
+    refused: Refused, parley: Parley, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for call in (("-", "-"), ("-", "--from", "-")):
+        assert "- is standard input, which is read once" in refused("extract", *call, "--output", "out.jsonl")
+    for text in (b"", b"Ada Brolin said the talks were over."):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text)))
+        assert parley("extract", "--rules-only", "-", "--output", "out.jsonl")[0] == (not text)
+        (row,) = rows("out.jsonl.ledger.jsonl")
+        assert (row["origin"], row["reason"]) == ("standard input", None if text else "standard input: the article is empty")
+
+
 def test_articles_or_statements_but_not_both_and_not_neither(refused: Refused, run: Path) -> None:
     write("given.jsonl", LINE)
     message = refused("label", "good.txt", "--statements", "given.jsonl", "--model", run, "--output", "out.jsonl")
@@ -458,7 +479,7 @@ def test_half_an_emoji_in_an_article_does_not_end_the_run(parley: Parley, run: P
     found = list(read_statements(Path(output)))
     assert [s.text for s in found if s.article == "2"] == SAID
     if status == 1:  # else its statement is there too
-        assert [f["input"] for f in rows("out.failures.jsonl")] == ["given.jsonl:1"]
+        assert [f["input"] for f in rows("out.jsonl.failures.jsonl")] == ["given.jsonl:1"]
     else:
         assert (status, {s.article for s in found}) == (0, {"1", "2"}), err
 
@@ -493,7 +514,7 @@ def test_a_full_disk_keeps_the_old_output(run: Path, tmp_path: Path, parley: Par
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    status, _, err = parley("label", article, "--output", output, "--model", run)
-    assert (status, output.read_text(encoding="utf-8")) == (2, "old\n")
+    status, _, err = parley("label", article, "--output", output, "--model", run, "--rules-only", "--runtime", "torch")
+    assert (status, output.read_text(encoding="utf-8")) == (3, "old\n")
     assert "No space left on device" in err and "Traceback" not in err
-    assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
+    assert not list(tmp_path.rglob("*.partial"))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.attribution import Attributor
-from pipeline.attribution.tagger import Tagged
+from pipeline.attribution.tags import Tagged
 from pipeline.records import Article, Span, Statement
 
 

@@ -206,7 +206,7 @@ def test_a_run_lists_articles_in_another_language(
     status, _, err = parley("extract", "good.txt", "other.txt", "--output", "out.jsonl")
     assert status == 1
     assert "1 statements from 1 articles, 1 failed" in err
-    (failure,) = [json.loads(line) for line in Path("out.failures.jsonl").read_text(encoding="utf-8").splitlines()]
+    (failure,) = [json.loads(line) for line in Path("out.jsonl.failures.jsonl").read_text(encoding="utf-8").splitlines()]
     assert (failure["input"], failure["stage"]) == ("other.txt", "attribute")
     assert "Ukrainian" in failure["reason"]
     assert len(Path("out.jsonl").read_text(encoding="utf-8").splitlines()) == 1

@@ -11,6 +11,7 @@ import torch
 from conftest import write_set
 
 from pipeline import Article, Labeller
+from pipeline.encoder import backend
 from pipeline.errors import ConfigError, ModelError
 from pipeline.inputs import encode
 from pipeline.model import load
@@ -37,10 +38,9 @@ def test_order_and_batch_size_do_not_matter(labeller: Labeller, run: Path) -> No
     statements = many(37)
     whole = labeller.label_statements(statements)
     assert [s.statement.id for s in whole] == [s.id for s in statements]
-    one_by_one = Labeller(labeller.model, labeller.tokenizer, labeller.name, batch_size=1).label_statements(statements)
+    one_by_one = Labeller(labeller.classifier, labeller.name, batch_size=1).label_statements(statements)
     for a, b in zip(whole, one_by_one, strict=True):
-        assert a["stance"] == b["stance"]
-        assert a.judgements["outlook"].probabilities == pytest.approx(b.judgements["outlook"].probabilities, abs=1e-5)
+        assert a == b  # to the last bit, so that a run that goes on in other batches ends as one that was never stopped
 
 
 def test_probabilities_sum_to_one_and_lean_is_the_likelier(labeller: Labeller) -> None:
@@ -53,12 +53,12 @@ def test_probabilities_sum_to_one_and_lean_is_the_likelier(labeller: Labeller) -
         assert labelled.judgements["outlook"].lean == max(("pessimistic", "optimistic"), key=lambda c: p[c])
 
 
-def test_a_label_below_the_least_confidence_is_left_out(labeller: Labeller, run: Path) -> None:
+def test_a_label_below_the_least_confidence_is_left_out(run: Path) -> None:
     statements = many(60)
-    always = labeller.label_statements(statements)
+    always = Labeller.from_pretrained(run, runtime="torch").label_statements(statements)
     sure = sorted(max(s.judgements["stance"].probabilities.values()) for s in always)
     least = sure[30]  # of the labels with this very probability none is left out
-    some = Labeller.from_pretrained(run, min_confidence=least).label_statements(statements)
+    some = Labeller.from_pretrained(run, min_confidence=least, runtime="torch").label_statements(statements)
     for a, b in zip(always, some, strict=True):
         for task in ("stance", "outlook"):
             whole, judged = a.judgements[task], b.judgements[task]
@@ -125,14 +125,14 @@ def test_instructions_inside_an_article_are_plain_data(labeller: Labeller) -> No
 
 def test_special_tokens_in_a_text_stay_text(run: Path) -> None:
     _, tokenizer = load(run / "model")
-    ids = encode(tokenizer, [Statement("s", "we [SEP] offer", cue_text="[CLS]")], ["cue_text"], 32)["input_ids"][0]
+    ids = encode(backend(tokenizer), [Statement("s", "we [SEP] offer", cue_text="[CLS]")], ["cue_text"], 32)["input_ids"][0]
     assert ids.count(tokenizer.sep_token_id) == 2
     assert ids.count(tokenizer.cls_token_id) == 1
 
 
 def test_long_texts_are_cut_and_fields_survive(run: Path) -> None:
     _, tokenizer = load(run / "model")
-    encoded = encode(tokenizer, [Statement("s", "war " * 500_000, cue_text="said")], ["cue_text"], 32)
+    encoded = encode(backend(tokenizer), [Statement("s", "war " * 500_000, cue_text="said")], ["cue_text"], 32)
     assert len(encoded["input_ids"][0]) == 32
     assert tokenizer.decode(encoded["input_ids"][0][:3]).startswith("[CLS] said")
 
@@ -140,7 +140,7 @@ def test_long_texts_are_cut_and_fields_survive(run: Path) -> None:
 def test_one_and_two_segments(run: Path) -> None:
     _, tokenizer = load(run / "model")
     first, second = encode(
-        tokenizer, [Statement("a", "peace", cue_text="said"), Statement("b", "peace")], ["speaker", "cue_text"], 32
+        backend(tokenizer), [Statement("a", "peace", cue_text="said"), Statement("b", "peace")], ["speaker", "cue_text"], 32
     )["input_ids"]
     assert len(first) == len(second) + 1
 
@@ -151,7 +151,7 @@ def test_save_and_load_give_the_same_logits(run: Path, tmp_path: Path) -> None:
     model, tokenizer = load(run / "model")
     save(model, tokenizer, tmp_path / "copy")
     again, _ = load(tmp_path / "copy")
-    batch = tokenizer.pad(encode(tokenizer, many(3), model.config.fields, 32), return_tensors="pt")
+    batch = tokenizer.pad(encode(backend(tokenizer), many(3), model.config.fields, 32), return_tensors="pt")
     with torch.inference_mode():
         for a, b in zip(model(**batch).logits, again(**batch).logits, strict=True):
             assert torch.equal(a, b)

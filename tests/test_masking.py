@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
 
 from pipeline.inputs import encode
 from pipeline.masking import LETTERS, masked
 from pipeline.records import Statement
+from pipeline.tokens import read_tokenizer
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,6 @@ def test_any_text_can_be_masked_and_text_without_capitals_stays(text: str) -> No
 def test_two_statements_that_differ_in_names_alone_are_one_input(tiny_encoder: Path) -> None:
     one = Statement("a", "Halmira will strike if Orsk leaves", cue_text="warned Brask")
     two = Statement("b", "Dresvia will strike if Pell leaves", cue_text="warned Tolvan")
-    tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
+    tokenizer = read_tokenizer(tiny_encoder / "tokenizer.json")
     kept, hidden = (encode(tokenizer, [one, two], ["cue_text"], 32, names)["input_ids"] for names in ("kept", "masked"))
     assert hidden[0] == hidden[1] and kept[0] != kept[1]

@@ -12,7 +12,7 @@ from conftest import ROOT, train_command, write_config
 from pipeline.codebook import Task, default_codebook
 from pipeline.config import ModelSection
 from pipeline.corpus import load_set
-from pipeline.encoder import adapt, merge, save_changes
+from pipeline.encoder import adapt, backend, merge, save_changes
 from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.inputs import encode
 from pipeline.model import create, load, load_changes, save
@@ -22,7 +22,7 @@ from pipeline.teaching import read_soft
 
 def logits(model: Any, tokenizer: Any, *texts: str) -> list[torch.Tensor]:
     statements = [Statement(f"s{i}", text, cue_text="said") for i, text in enumerate(texts)]
-    encoded = encode(tokenizer, statements, model.config.fields, model.config.max_tokens)
+    encoded = encode(backend(tokenizer), statements, model.config.fields, model.config.max_tokens)
     with torch.inference_mode():
         return list(model.eval()(**tokenizer.pad(encoded, return_tensors="pt")).logits)
 
@@ -44,7 +44,7 @@ def test_a_long_statement_keeps_its_start_and_its_end(small: tuple[Any, Any]) ->
     _, tokenizer = small
     for words in (28, 29, 30, 60, 5000):
         text = " ".join(["peace", *["war"] * (words - 2), "deal"])
-        ids = encode(tokenizer, [Statement("s", text, cue_text="said")], ["cue_text"], 32)["input_ids"][0]
+        ids = encode(backend(tokenizer), [Statement("s", text, cue_text="said")], ["cue_text"], 32)["input_ids"][0]
         assert len(ids) == min(32, words + 4)
         assert tokenizer.decode(ids).split()[1:4:2] == ["said", "peace"]
         assert tokenizer.decode(ids).split()[-2:] == ["deal", "[SEP]"]
@@ -53,10 +53,10 @@ def test_a_long_statement_keeps_its_start_and_its_end(small: tuple[Any, Any]) ->
 def test_a_long_field_leaves_half_of_the_room_to_the_text(small: tuple[Any, Any]) -> None:
     _, tokenizer = small
     statement = Statement("s", "deal " * 50, context="war " * 50)
-    shown = tokenizer.decode(encode(tokenizer, [statement], ["context"], 33)["input_ids"][0]).split()
+    shown = tokenizer.decode(encode(backend(tokenizer), [statement], ["context"], 33)["input_ids"][0]).split()
     assert (shown.count("war"), shown.count("deal")) == (15, 15)
     short = Statement("s", "deal deal", context="war " * 50)
-    shown = tokenizer.decode(encode(tokenizer, [short], ["context"], 33)["input_ids"][0]).split()
+    shown = tokenizer.decode(encode(backend(tokenizer), [short], ["context"], 33)["input_ids"][0]).split()
     assert (shown.count("war"), shown.count("deal")) == (28, 2)
 
 

@@ -1,13 +1,14 @@
 """Sides, a corpus's own parties, one name for a person over a corpus. All invented."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.attribution import Attributor
-from pipeline.attribution.canon import canonical_names
+from pipeline.attribution import Attributor, canon
+from pipeline.attribution.canon import Names
 from pipeline.attribution.parties import known_parties, read_entries, read_parties
 from pipeline.attribution.spelling import skeleton
 from pipeline.errors import ConfigError
@@ -155,6 +156,16 @@ def test_spellings_of_one_name(spellings: list[str]) -> None:
     assert len({skeleton(s) for s in spellings}) == 1
 
 
+def canonical_names(counts: dict[str, int], fixed: dict[str, str]) -> dict[str, str]:
+    """What each name becomes, where it is another."""
+    names = Names(fixed)
+    for name, count in counts.items():
+        for _ in range(count):
+            names.add(name)
+    names.settle()
+    return {name: names.one(name) for name in counts if names.one(name) != name}
+
+
 @pytest.mark.parametrize(
     ("names", "merged"),
     [
@@ -171,10 +182,26 @@ def test_spellings_of_one_name(spellings: list[str]) -> None:
         ({"Ana Brunn": 1, "Anna Tolvan": 1}, {}),
         ({"Lee Vantere": 1, "Li Vantere": 1}, {}),
         ({"Oh Sel-mi": 2, "Oh Sel Mi": 1}, {"Oh Sel Mi": "Oh Sel-mi"}),
+        ({"Ana \ud800": 2, "Ána \ud800": 1}, {"Ána \ud800": "Ana \ud800"}),  # half an emoji
     ],
 )  # fmt: skip
 def test_one_name_a_person(names: dict[str, int], merged: dict[str, str]) -> None:
     assert canonical_names(names, {}) == merged
+
+
+def test_memory_does_not_grow_with_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canon, "AT_ONCE", 50)
+    monkeypatch.setattr(canon, "skeleton", skeleton.__wrapped__)  # it keeps some names, but no more than some
+    names = Names({})
+    tracemalloc.start()
+    for n in range(1_000):
+        for name in (f"Ada B{n}", f"Ada B{n}", f"Áda B{n}", f"B{n}"):
+            names.add(name)
+    names.settle()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100_000  # the names alone have twice that
+    assert {names.one(f"{first}B7") for first in ("Áda ", "Ada ", "")} == {"Ada B7"}
 
 
 def test_a_corpus_file_gives_the_name() -> None:

@@ -4,9 +4,7 @@ import pytest
 
 from pipeline.attribution import Attributor
 from pipeline.attribution.names import is_variant, same_name
-from pipeline.attribution.paragraphs import split_paragraphs
-from pipeline.attribution.parse import Parsed, parse
-from pipeline.attribution.quotations import find_quotations
+from pipeline.attribution.parse import Parsed, lay_out, parse
 from pipeline.attribution.roles import terms_of
 from pipeline.attribution.speakers import CONFIDENCE, Cast, Speaker
 from pipeline.records import Article, Statement
@@ -20,8 +18,7 @@ def extract(text: str) -> list[Statement]:
 
 
 def parsed_of(text: str) -> list[Parsed]:
-    paragraphs = split_paragraphs(text)
-    return list(parse(text, paragraphs, find_quotations(text, [p.span for p in paragraphs])))
+    return parse([lay_out(text)])[0]
 
 
 def resolve(text: str, *sources: str) -> Speaker:

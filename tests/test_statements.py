@@ -5,6 +5,7 @@ import json
 import math
 import stat
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,19 @@ def test_a_parquet_file_of_pandas_is_read(tmp_path: Path) -> None:
     path = tmp_path / "theirs.parquet"
     pd.DataFrame({"id": [1, 2], "text": ["we row", "we sail"], "paragraph": [4, None]}).to_parquet(path)
     assert list(read_statements(path)) == [Statement("1", "we row", paragraph=4), Statement("2", "we sail")]
+
+
+def test_a_file_of_any_size_is_read_in_little_memory(output: Path) -> None:
+    text, count = "we row " * 500, 2_000  # 7 MB
+    with open_writer(str(output)) as writer:
+        writer.write(Statement(str(n), text) for n in range(count))
+    rows = read_statements(output)
+    next(rows)
+    tracemalloc.start()
+    assert sum(1 for _ in rows) == count - 1
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2_000_000
 
 
 # Labelled statements

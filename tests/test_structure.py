@@ -14,19 +14,22 @@ PACKAGE = ROOT / "pipeline"
 
 # Data flows down this list; a module imports only what stands above it (docs/architecture.md).
 FLOW = [
-    "errors", "files", "records", "codebook", "config", "encoder", "articles", "tables", "statements",
+    "errors", "signals", "files", "scratch", "processes", "records", "tokens", "runtime", "exported", "codebook", "config",
+    "encoder", "export", "sources", "archives", "finding", "rows", "pages",
+    "articles", "tables", "statements",
     "attribution.language_check", "attribution.spelling", "attribution.parties", "attribution.canon", "attribution.lexicon",
-    "attribution.paragraphs", "attribution.quotations", "attribution.parse", "attribution.disputes", "attribution.grammar",
-    "attribution.cues", "attribution.names", "attribution.sides", "attribution.roles", "attribution.people",
-    "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences", "attribution.windows",
-    "attribution.tagger",
+    "attribution.paragraphs", "attribution.quotations", "attribution.english", "attribution.parse", "attribution.disputes",
+    "attribution.grammar", "attribution.cues", "attribution.names", "attribution.sides", "attribution.roles",
+    "attribution.people", "attribution.bodies", "attribution.sources", "attribution.speakers", "attribution.sentences",
+    "attribution.windows", "attribution.tags", "attribution.tagger_model", "attribution.tagger",
     "attribution.linking", "attribution.combining", "attribution",
-    "standoff", "corpus", "metrics", "agreement", "extraction", "runfolder", "masking", "inputs", "model", "calibration",
-    "checkpoints", "optimise", "teaching", "own_codebook", "material", "training", "documents", "tagging",
+    "standoff", "corpus", "metrics", "agreement", "extraction", "runfolder", "masking", "inputs", "model", "classifier",
+    "calibration", "checkpoints", "optimise", "teaching", "own_codebook", "material", "training", "documents", "tagging",
     "baselines", "inference", "details", "evaluation", "compare", "card", "job", "repeats", "tuning", "plots", "report",
-    "batch",
+    "near_duplicates", "workfolder", "ledger_rows", "ledger", "blocks", "crew", "cluster", "joining", "batch",
     "labelling", "labelling.wording", "labelling.check", "labelling.tables", "labelling.markup", "labelling.label_studio",
-    "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands", "cli",
+    "labelling.doccano", "labelling.prodigy", "labelling.exports", "labelling.imports", "label_commands",
+    "corpus_commands", "cli",
 ]  # fmt: skip
 
 

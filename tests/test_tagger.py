@@ -11,12 +11,13 @@ from conftest import ROOT, train_command, write_set
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.attribution import tagger
-from pipeline.attribution.tagger import GOES_ON, INSIDE, OPENS, OUTSIDE, ROLES, TAGS, Tagger, best_tags, tagged_spans
+from pipeline.attribution import tagger, tagger_model
+from pipeline.attribution.tagger import Tagger
+from pipeline.attribution.tags import GOES_ON, INSIDE, OPENS, OUTSIDE, ROLES, TAGS, Tagged, best_tags, tagged_spans
 from pipeline.attribution.windows import WORD, windows
 from pipeline.config import TaggerSection, load_config
 from pipeline.documents import Document, Marked, from_brat, read_parts, require_apart
-from pipeline.encoder import save_changes
+from pipeline.encoder import backend, save_changes
 from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.metrics import Bootstrap
 from pipeline.records import Span
@@ -61,7 +62,7 @@ def tagger_run(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> 
 @given(st.text(alphabet="abc é👍\u200d\u200b.,“”\n\ud800中", max_size=300), st.integers(16, 40))
 def test_windows_lose_no_word_and_fit(tiny_tokenizer: object, text: str, most: int) -> None:
     spans = [Span(0, len(text))] if text else []
-    found = windows(tiny_tokenizer, text, spans, most)
+    found = windows(backend(tiny_tokenizer), text, spans, most)
     words = [w for window in found for w in window.words]
     known = [Span(m.start(), m.end()) for m in WORD.finditer(text)]
     assert words == [w for w in known if w in set(words)]
@@ -81,8 +82,8 @@ def tiny_tokenizer(tiny_encoder: Path) -> object:
 
 def test_neighbouring_paragraphs_share_a_window(tiny_tokenizer: object) -> None:
     spans = [Span(0, 28), Span(29, 57), Span(59, len(TEXT))]
-    assert len(windows(tiny_tokenizer, TEXT, spans, 64)) == 1
-    assert [w.words[0].start for w in windows(tiny_tokenizer, TEXT, spans, 16)] == [0, 29, 59]
+    assert len(windows(backend(tiny_tokenizer), TEXT, spans, 64)) == 1
+    assert [w.words[0].start for w in windows(backend(tiny_tokenizer), TEXT, spans, 16)] == [0, 29, 59]
 
 
 def test_nothing_goes_on_inside_without_having_been_opened() -> None:
@@ -120,35 +121,35 @@ def test_a_mark_inside_another_is_left_out() -> None:
 
 def test_only_what_training_changes_is_saved_and_merging_changes_nothing(section: TaggerSection, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model, tokenizer = tagger.create(section)
+    model, tokenizer = tagger_model.create(section)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and ".b" in name:
             torch.nn.init.normal_(parameter, std=0.3)
     save_changes(model, tmp_path)
     saved = {name for name, p in model.named_parameters() if p.requires_grad}
     assert not [n for n in saved if "word_embeddings" in n or n.endswith("original")]
-    batch = tagger.collate(windows(tokenizer, TEXT, [Span(0, len(TEXT))], 16), tokenizer.pad_token_id)
+    batch = tagger_model.collate(windows(backend(tokenizer), TEXT, [Span(0, len(TEXT))], 16), tokenizer.pad_token_id)
     with torch.inference_mode():
         before = model.eval()(**batch).logits
-        after = tagger.load(tmp_path)[0](**batch).logits
+        after = tagger_model.load(tmp_path)[0](**batch).logits
     assert torch.allclose(before, after, atol=1e-5)
 
 
 def test_a_damaged_tagger_is_refused(section: TaggerSection, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no config\.json"):
-        tagger.load(tmp_path)
-    model, _ = tagger.create(section)
+        tagger_model.load(tmp_path)
+    model, _ = tagger_model.create(section)
     save_changes(model, tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(ModelError, match="cannot load the tagger"):
-        tagger.load(tmp_path)
+        tagger_model.load(tmp_path)
     other = tmp_path / "other"
     other.mkdir()
-    save_changes(tagger.create(section.model_copy(update={"rank": 5}))[0], other)
+    save_changes(tagger_model.create(section.model_copy(update={"rank": 5}))[0], other)
     weights.write_bytes((other / "model.safetensors").read_bytes())
     with pytest.raises(ModelError, match=r"does not fit the encoder"):
-        tagger.load(tmp_path)
+        tagger_model.load(tmp_path)
 
 
 def test_an_encoder_of_another_build_is_refused(tmp_path: Path, tiny_tokenizer: object) -> None:
@@ -157,14 +158,14 @@ def test_an_encoder_of_another_build_is_refused(tmp_path: Path, tiny_tokenizer: 
     DistilBertModel(DistilBertConfig(vocab_size=200, dim=16, n_layers=1, n_heads=2, hidden_dim=32)).save_pretrained(tmp_path)
     tiny_tokenizer.save_pretrained(tmp_path)  # type: ignore[attr-defined]
     with pytest.raises(ModelError, match=r"tagger\.encoder: .* is not built like BERT"):
-        tagger.create(TaggerSection(encoder=str(tmp_path)))
+        tagger_model.create(TaggerSection(encoder=str(tmp_path)))
     with pytest.raises(ModelError, match=r"tagger\.encoder: cannot load"):
-        tagger.create(TaggerSection(encoder=str(tmp_path / "nothing")))
+        tagger_model.create(TaggerSection(encoder=str(tmp_path / "nothing")))
 
 
 def test_a_classifier_is_no_tagger(run: Path) -> None:
     with pytest.raises(ModelError, match="tagger"):
-        tagger.load(run / "model")
+        tagger_model.load(run / "model")
 
 
 def test_the_shipped_tagger_is_small_and_loads() -> None:
@@ -267,10 +268,10 @@ def test_parts_of_a_labelled_set(tmp_path: Path) -> None:
 class Oracle:
     """Stands in for a tagger: gives back what it is told."""
 
-    def __init__(self, found: list[tagger.Tagged]) -> None:
+    def __init__(self, found: list[Tagged]) -> None:
         self.found = found
 
-    def tag(self, text: str, spans: object) -> list[tagger.Tagged]:
+    def tag(self, text: str, spans: object) -> list[Tagged]:
         return self.found
 
 
@@ -278,8 +279,8 @@ def test_scores_of_roles_by_hand() -> None:
     text = "a b c d e f"
     roles = {"source": [Marked(Span(0, 3))], "cue": [], "content": [Marked(Span(4, 7)), Marked(Span(8, 11))]}
     found = [
-        tagger.Tagged("source", Span(0, 3), True, 1.0),  # exact
-        tagger.Tagged("content", Span(4, 9), True, 1.0),  # begins right, ends late
+        Tagged("source", Span(0, 3), True, 1.0),  # exact
+        Tagged("content", Span(4, 9), True, 1.0),  # begins right, ends late
     ]
     document = Document("d", text, [Span(0, len(text))], roles)
     scores = score_roles(Oracle(found), [document], Bootstrap(100))  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
@@ -71,10 +72,16 @@ class Bodies:
                     words = LEADING.sub("", POSSESSIVE.sub("", name)).split()
                     self._meet(words[words[0].lower() in OPENING :], short)
             for token in paragraph.doc:
-                if token.text.islower() and lemma_of(token) in lexicon().bodies | lexicon().governments:
+                if token.text.islower() and lemma_of(token) in lexicon().institutions:
                     run = name_run(token.doc[max(0, token.i - 6) : token.i], token.nbor(-1)) if token.i else []
                     if run:
                         self._add(f"{_text(run)} {token.text}")
+
+    def copy(self) -> "Bodies":
+        """The same names, of which what speaks later is not told to the other."""
+        twin = copy(self)
+        twin.spoken = defaultdict(list, {noun: list(names) for noun, names in self.spoken.items()})
+        return twin
 
     def _meet(self, words: list[str], short: set[str]) -> None:
         """Keep a run of capitalised words as a body's name, where an acronym or its last word can stand for it."""

@@ -17,7 +17,7 @@ from pipeline.attribution.linking import Found, tokens_in, without
 from pipeline.attribution.names import head_of
 from pipeline.attribution.parse import Parsed
 from pipeline.attribution.quotations import Quotation
-from pipeline.attribution.tagger import Tagged
+from pipeline.attribution.tags import Tagged
 from pipeline.records import Span
 
 SURE = 0.7  # mean probability of a content that no rule found; chosen on development negotiations, as the next two are

@@ -39,8 +39,9 @@ class Act:
 def find_acts(parsed: Parsed) -> list[Act]:
     """The acts of attribution of a paragraph, in order of their cues."""
     acts: list[Act] = []
+    known = lexicon().cues
     for token in parsed.doc:
-        if parsed.quotes[token.i] >= 0:
+        if parsed.quotes[token.i] >= 0 or not (token.lemma_.lower() in known or token.lower_ == "according"):
             continue
         for rule in RULES:
             act = rule(parsed, token)

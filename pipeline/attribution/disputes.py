@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +14,7 @@ from pipeline.codebook import default_codebook
 
 DEMONYM = re.compile(r"(?:i?[ae]n|ese|ish|ic|i|ers?|[ae]?ns|s)$")
 NAME = re.compile(r"[^\W\d_][\w’'-]*")
+LETTERS = 3  # that a name and its adjective have in common at least
 LEAD = 2  # paragraphs that say what the article is about
 WEIGHT = 3  # of a name in the lead
 SHARE = 0.15  # of the commonest party's mentions that another party of the talks has
@@ -61,6 +62,7 @@ MEDIATED = 2  # words of mediation that an article has where two others talk
 BEST = 0.5  # of all pairs side by side, the share of the two parties
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 DATELINE = re.compile(rf"\b(?:{MONTH}\.? \d\d?,?|\d\d? {MONTH}) (19[4-9]\d|20\d\d)\b")
+PARTISANSHIP = re.compile(r"\b[RD]-[A-Z]")  # "D-Calif.", which few articles have; to look for names before it takes long
 PARTISAN = re.compile(r"(\w[\w’'-]+),?\s*\(?\b([RD])-[A-Z]")
 
 
@@ -91,9 +93,13 @@ class Dispute:
             self.known[self._counted(party)] += min(5, len(re.findall(rf"\b{re.escape(name)}\b", text)))
         self.known.pop(default_codebook().observer, None)
         self.counts, self.names = _names(parsed)
+        self._alike: dict[str, list[str]] = defaultdict(list)  # by their first letters, the commonest first
+        for name, _ in self.counts.most_common():
+            self._alike[name[:LETTERS]].append(name)
         self._count_own_names()
         self.topic = _topic(text)
-        self.partisans = {name: {"R": "Republicans", "D": "Democrats"}[letter] for name, letter in PARTISAN.findall(text)}
+        partisan = PARTISAN.findall(text) if PARTISANSHIP.search(text) else []
+        self.partisans = {name: {"R": "Republicans", "D": "Democrats"}[letter] for name, letter in partisan}
         self.principals = self._principals()
         self.here = Place()
 
@@ -220,9 +226,8 @@ class Dispute:
         if word not in self.counts:
             return None
         stem = DEMONYM.sub("", word)
-        for name, _ in self.counts.most_common():
-            fits = name.startswith(stem[:-1]) and len(name) <= len(stem) + 2 and len(name) < len(word)
-            if name != word and len(stem) >= 4 and fits:
+        for name in self._alike.get(stem[:LETTERS], ()) if len(stem) > LETTERS else ():
+            if name.startswith(stem[:-1]) and len(name) <= len(stem) + 2 and len(name) < len(word):
                 return name
         return word
 

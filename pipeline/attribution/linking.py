@@ -146,8 +146,7 @@ def _can_speak(parsed: Parsed, act: Act) -> bool:
         return head.lower_ in SPEAKING
     if head.pos_ == "PROPN" or head.ent_type_ in ("PERSON", "ORG", "GPE", "NORP"):
         return head.ent_type_ not in ("DATE", "TIME", "MONEY", "PERCENT", "EVENT")
-    known = words.people | words.bodies | words.governments | words.documents | words.outlets
-    return lemma in known or head.lower_ in known
+    return lemma in words.sources or head.lower_ in words.sources
 
 
 def to_spans(text: str, parsed: Parsed, tokens: set[int]) -> list[Span]:

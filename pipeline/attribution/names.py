@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any
 
 from pipeline.attribution.lexicon import lexicon
@@ -166,11 +167,11 @@ def segments(tokens: Sequence[Any]) -> list[list[Any]]:
 
 
 def _is_common(token: Any) -> bool:
-    words = lexicon()
-    known = words.people | words.bodies | words.governments | words.documents | words.outlets | words.titles
+    known = lexicon().common
     return lemma_of(token).rstrip(".") in known or token.lower_.rstrip(".") in known
 
 
+@lru_cache(maxsize=10_000)
 def folded(word: str) -> str:
     """A word without case, accents and full stops: "AL-QEDRÁ" and "al-Qedra" are one."""
     plain = unicodedata.normalize("NFKD", word.casefold())

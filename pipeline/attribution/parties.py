@@ -7,7 +7,7 @@ Both files have one format (docs/data_format.md) and this one reader. A name tha
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ from pipeline.files import read_yaml
 HERE = Path(__file__).parent
 WORD = re.compile(r"[^\W_](?:[\w’'.&-]*\w\.?)?")
 LONGEST = 5  # words of a name
+HEAD = re.compile(r"\w+")  # a word up to its first mark, which a possessive ending or a full stop leaves as it is
 NO_MEMBER = re.compile(r"^(?:based|born|style|controlled|occupied|wide)$")  # "London-based" says nothing of a side
 Names = Annotated[list[str], BeforeValidator(lambda value: [] if value is None else value)]
 
@@ -59,6 +60,16 @@ class Parties:
     surnames: Mapping[str, tuple[str, ...]]
     canonical: Mapping[str, str]  # any name of a person of a corpus's file → the name that it gives first
     fixed: frozenset[str] = frozenset()
+    longest: Mapping[str, int] = field(init=False, repr=False, compare=False)  # first word's head → most words of a name
+
+    def __post_init__(self) -> None:
+        """Note what names begin with, so that most words of a text are passed over at once."""
+        longest: dict[str, int] = {}
+        for name in self.names:
+            words = WORD.findall(name)
+            if words:
+                longest[_head(words[0])] = max(longest.get(_head(words[0]), 0), len(words))
+        object.__setattr__(self, "longest", longest)
 
     def mentions(self, text: str, day: dt.date | None = None) -> Iterator[Mention]:
         """The known parties that `text` names, in order; the longest name wins ("West German" is not the West)."""
@@ -66,7 +77,7 @@ class Parties:
         at = 0
         while at < len(found):
             start, taken, party = found[at][0], 1, None
-            for length in range(min(LONGEST, len(found) - at), 0, -1):
+            for length in range(min(self.longest.get(_head(found[at][1]), 0), LONGEST, len(found) - at), 0, -1):
                 last, word = found[at + length - 1]
                 party = self._party(text[start : last + len(word)], day)
                 if party:
@@ -112,6 +123,11 @@ class Parties:
     def wholes(self, party: str) -> list[str]:
         """The unions, nations or movements that a party is a member of."""
         return [name for name, entry in self.entries.items() if party in entry.members]
+
+
+def _head(word: str) -> str:
+    head = HEAD.match(word)
+    return head.group().lower() if head else ""
 
 
 def bare(word: str) -> str:

@@ -3,10 +3,11 @@
 import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.attribution.lexicon import lexicon
 from pipeline.attribution.names import (
@@ -34,6 +35,8 @@ ADDRESS = re.compile(r"[/@#_\d]")
 ROLES = 4  # of a person that are kept: the first is shown, the others only find the person again
 NEAR = 30  # mentions or holders of an office that are looked at; a bound, so that time is linear in the article's length
 NO_PERSON = ("DATE", "MONEY", "TIME", "PERCENT")
+Key = TypeVar("Key")
+Row = TypeVar("Row")
 
 
 @dataclass(slots=True, eq=False)
@@ -88,29 +91,45 @@ class People:
         self.sentences: dict[tuple[int, int], int] = {}
         self.labels = _labels(parsed)
         self.titled = {folded(t.nbor().text) for p in parsed for t in p.doc[:-1] if t.text[:1].isupper() and is_title(t.text)}
+        places = {paragraph.index: _places(paragraph) for paragraph in parsed}
         for paragraph in parsed:
-            for tokens in self._candidates(paragraph):
+            for tokens in self._candidates(paragraph, places[paragraph.index]):
                 if len(name_words(tokens)) > 1:
                     self.meet(tokens)
         for paragraph in parsed:
             for sentence in paragraph.doc.sents:
                 self.sentences[paragraph.index, sentence.start] = len(self.sentences)
-            for tokens in self._candidates(paragraph):
+            for tokens in self._candidates(paragraph, places[paragraph.index]):
                 self._mention(paragraph, tokens)
 
-    def _candidates(self, parsed: Parsed) -> list[list[Any]]:
+    def copy(self) -> "People":
+        """The same persons and places, of which what is met or noted later is not told to the other."""
+        twin, again = copy(self), dict[Person, Person]()
+
+        def new(person: Person) -> Person:
+            if person not in again:
+                again[person] = replace(person, roles=list(person.roles), terms=list(person.terms))
+            return again[person]
+
+        twin.by_word = _rows(self.by_word, new)
+        twin.by_shape = _rows(self.by_shape, new)
+        twin.holders = _rows(self.holders, lambda row: (row[0], new(row[1])))
+        twin.mentions = _rows(self.mentions, lambda mention: replace(mention, person=new(mention.person)))
+        return twin
+
+    def _candidates(self, parsed: Parsed, places: Sequence[tuple[Any, Any]]) -> list[list[Any]]:
         """The runs of tokens that can be a person's name: entities made whole, names behind a title, known words."""
         found: list[list[Any]] = []
-        starts = {e.start: e for e in parsed.doc.ents if e.label_ == "PERSON"}
-        at = 0
-        while at < len(parsed.doc):
-            token, entity = parsed.doc[at], starts.get(at)
+        after = 0
+        for token, entity in places:
+            if token.i < after:
+                continue
             tokens = _whole(entity, found[-1][-1].i + 1 if found else 0) if entity is not None else self._introduced(token)
             if tokens and parsed.quotes[token.i] < 0:
                 while found and found[-1][-1].i >= tokens[0].i:
                     found.pop()
                 found.append(tokens)
-            at = max(at + 1, tokens[-1].i + 1 if tokens else 0)
+            after = tokens[-1].i + 1 if tokens else 0
         return found
 
     def _introduced(self, token: Any) -> list[Any]:
@@ -256,6 +275,16 @@ class People:
         words = name_words(tokens)
         known = self.known(words, gender_of(tokens)) if words else []
         return [p for p in known if p is not person and folded(p.name.split()[-1]) == folded(words[-1])]
+
+
+def _rows(rows: Mapping[Key, list[Row]], new: Callable[[Row], Row]) -> dict[Key, list[Row]]:
+    return defaultdict(list, {key: [new(row) for row in of_key] for key, of_key in rows.items()})
+
+
+def _places(parsed: Parsed) -> list[tuple[Any, Any]]:
+    """The tokens that a person's name can start at: with a capital letter, or with the entity that starts there."""
+    starts = {e.start: e for e in parsed.doc.ents if e.label_ == "PERSON"}
+    return [(t, starts.get(t.i)) for t in parsed.doc if t.i in starts or t.text[:1].isupper()]
 
 
 def _labels(parsed: Sequence[Parsed]) -> dict[str, Counter[str]]:

@@ -6,14 +6,22 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from pipeline.attribution.english import MOST_WORDS, without_commands, without_torch
 from pipeline.attribution.paragraphs import Paragraph
 from pipeline.records import Span
 
 
-@lru_cache(maxsize=1)
 def splitter() -> Any:
     """spaCy's rule-based sentence splitter: no model, and its tokenizer knows the abbreviations."""
-    import spacy
+    if len(_splitter().vocab) > MOST_WORDS:
+        _splitter.cache_clear()
+    return _splitter()
+
+
+@lru_cache(maxsize=1)
+def _splitter() -> Any:
+    with without_torch(), without_commands():
+        import spacy
 
     language = spacy.blank("en")
     language.add_pipe("sentencizer")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pipeline.attribution.disputes import UNION_NAME, Dispute
 from pipeline.attribution.lexicon import lexicon
@@ -60,9 +61,10 @@ EXECUTIVE = re.compile(
 )
 
 
-def parties_in(text: str) -> list[str]:
+@lru_cache(maxsize=10_000)  # the names of one article come again and again
+def parties_in(text: str) -> tuple[str, ...]:
     """The known parties that `text` names, as names, demonyms, capitals or metonyms, in order and once each."""
-    return list(dict.fromkeys(m.party for m in known_parties().mentions(text)))
+    return tuple(dict.fromkeys(m.party for m in known_parties().mentions(text)))
 
 
 def is_observer(description: str) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -104,6 +105,12 @@ class Cast:
         self.last: Speaker | None = None
         self.before_last: Speaker | None = None
         self.last_body: Speaker | None = None
+
+    def copy(self) -> "Cast":
+        """A cast that remembers the same; what either resolves from now on is not told to the other."""
+        twin = copy(self)
+        twin.people, twin.bodies = self.people.copy(), self.bodies.copy()
+        return twin
 
     def resolve(self, tokens: Sequence[Any], paragraph: int = 0) -> Speaker:
         """The speaker that a source's tokens stand for; remembered for what follows.
@@ -302,7 +309,7 @@ class Cast:
         holders = self.people.in_office(terms, paragraph, token)
         if holders or lemma_of(head) in PLAIN:
             return holders
-        known = frozenset(p.lower() for p in lexicon().parties.values())
+        known = lexicon().nations
         if nations and terms > nations:
             without = self.people.in_office(terms - nations, paragraph, token)
             holders = [p for p in without if not any(t & known - nations for t in p.terms)]

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Pairs of spellings that transliteration from Cyrillic, Arabic, Persian and Hebrew gives one sound, applied in order. After the
 # idea of Metaphone (Philips 1990): what sounds alike is written alike; but only where news is known to differ.
@@ -16,6 +17,7 @@ ALIKE = [
 RULES = [(re.compile(pattern), plain) for pattern, plain in ALIKE]
 
 
+@lru_cache(maxsize=10_000)
 def skeleton(name: str) -> str:
     """The key that spellings of one name share: "Sergei" and "Sergey", "Zelensky" and "Zelenskyy"; accents and case go."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from pipeline.records import Span
+from pipeline.tokens import encodable
 
 WORD = re.compile(r"\w{1,40}|[^\w\s]")
 MOST_PIECES = 14  # of one word, which so fits every window; what is longer is no word of any language
@@ -28,20 +29,24 @@ class Window:
     first: list[int]
 
 
-def windows(tokenizer: Any, text: str, spans: Sequence[Span], max_tokens: int) -> list[Window]:
+def windows(tokenizer: Tokenizer, text: str, spans: Sequence[Span], max_tokens: int) -> list[Window]:
     """Spans of running text (paragraphs or sentences, in order) → windows: the one tokenization path of tagging.
 
     Neighbouring spans share a window as far as they fit; a longer one is parted between words.
+
+    Args:
+        tokenizer: a plain one (`tokens.plain`), which puts one token before a text and one behind it.
     """
     found: list[Window] = []
     words: list[Span] = []
     pieces: list[list[int]] = []
     room = max_tokens - 2
+    opening, closing = tokenizer.encode("").ids
 
     def close() -> None:
         if words:
             first = np.cumsum([1, *(len(p) for p in pieces[:-1])]).tolist()
-            ids = [tokenizer.cls_token_id, *(i for p in pieces for i in p), tokenizer.sep_token_id]
+            ids = [opening, *(i for p in pieces for i in p), closing]
             found.append(Window(list(words), ids, first))
         words.clear()
         pieces.clear()
@@ -62,19 +67,17 @@ def windows(tokenizer: Any, text: str, spans: Sequence[Span], max_tokens: int) -
     return found
 
 
-def _in_pieces(tokenizer: Any, text: str, spans: Sequence[Span]) -> Iterator[tuple[list[Span], list[list[int]]]]:
+def _in_pieces(tokenizer: Tokenizer, text: str, spans: Sequence[Span]) -> Iterator[tuple[list[Span], list[list[int]]]]:
     """The words of each span and their token ids; a word that the tokenizer makes nothing of is left out."""
     for span in spans:
         words = [Span(m.start(), m.end()) for m in WORD.finditer(text, *span)]
         if not words:
             continue
-        written = [w.of(text).encode("utf-8", "replace").decode("utf-8") for w in words]
-        encoded = tokenizer(
-            written, is_split_into_words=True, add_special_tokens=False, split_special_tokens=True, verbose=False
-        )
+        written = [encodable(w.of(text)) for w in words]
+        encoded = tokenizer.encode(written, is_pretokenized=True, add_special_tokens=False)
         pieces: list[list[int]] = [[] for _ in words]
-        for piece, index in zip(encoded["input_ids"], encoded.word_ids(), strict=True):
-            if len(pieces[index]) < MOST_PIECES:
+        for piece, index in zip(encoded.ids, encoded.word_ids, strict=True):
+            if index is not None and len(pieces[index]) < MOST_PIECES:
                 pieces[index].append(piece)
         kept = [(w, p) for w, p in zip(words, pieces, strict=True) if p]
         yield [w for w, _ in kept], [p for _, p in kept]
