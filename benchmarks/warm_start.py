@@ -59,7 +59,7 @@ def train(start: str, labels: tuple[list[Example], list[Example]], seed: int) ->
         {
             "name": "warm",
             "seed": seed,
-            "model": {"init": start, "rank": 32},
+            "model": {"init": start, "rank": 32, "names": "masked"},
             "training": {**STARTS[start], "batch_size": 16, "patience": 20},
         }
     )

@@ -123,14 +123,18 @@ def merge(encoder: Any) -> None:
 
 
 def save_changes(model: Any, folder: Path) -> None:
-    """Write the model's configuration and only what training changed: what is needed beside the encoder that it names."""
+    """Write the model's configuration and only what training changed: what is needed beside the encoder that it names.
+
+    They are kept in 16 bits, and the model takes the rounded values, so that what is scored is what was kept.
+    """
     model.config.save_pretrained(folder)
-    changed = {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    changed = {name: p.detach().half().contiguous() for name, p in model.named_parameters() if p.requires_grad}
     save_file(changed, folder / WEIGHTS)
+    model.load_state_dict(changed, strict=False)
 
 
 def fill(model: Any, folder: Path) -> None:
-    """Give an adapted model the changes that `save_changes` wrote, in whatever precision they were kept.
+    """Give an adapted model the changes that `save_changes` wrote.
 
     Raises:
         ModelError: the changes do not fit the encoder.

@@ -41,7 +41,7 @@ def place_of(text: str, paragraphs: Sequence[Paragraph], start: int) -> tuple[in
 
 
 def _sentence_before(paragraph: str, start: int) -> str | None:
-    sentences = _sentences(paragraph)
+    sentences = split_sentences(paragraph)
     at = bisect_right(sentences, start, key=lambda s: s.end)
     if at == len(sentences):
         return None
@@ -50,6 +50,7 @@ def _sentence_before(paragraph: str, start: int) -> str | None:
 
 
 @lru_cache(maxsize=1)  # the statements of one paragraph come one after another
-def _sentences(paragraph: str) -> list[Span]:
+def split_sentences(paragraph: str) -> list[Span]:
+    """The sentences of a paragraph, in order."""
     whole = re.sub(r"[\ud800-\udfff]", " ", paragraph)  # spaCy refuses halves of characters
     return [Span(s.start_char, s.end_char) for s in splitter()(whole).sents]
