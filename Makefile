@@ -43,13 +43,17 @@ tagger: $(READY)
 # The classifier that ships, made anew (docs/classifier.md): its teachers, what they say of statements and of all sentences of
 # the unlabelled articles, and the classifier in its courses. Hours on two cores, minutes on a GPU.
 TEACHERS := 13 14 15
+SOFT := $(foreach of,unlabelled sentences,$(foreach t,$(TEACHERS),runs/soft-$(of)-$(t).jsonl))
+EMPTY :=
+COMMA := ,
 model: $(READY)
 	$(BIN)/python train.py configs/large.yaml 'seeds=[13,14,15]'
 	$(BIN)/python -m pipeline extract ../shared/news/unlabelled.jsonl --output runs/unlabelled.jsonl
 	$(BIN)/python benchmarks/sentences.py runs/sentences.jsonl
 	for teacher in $(TEACHERS); do for of in unlabelled sentences; do $(BIN)/python -m pipeline label \
 		--statements runs/$$of.jsonl --model runs/large/seed-$$teacher --output runs/soft-$$of-$$teacher.jsonl || exit 1; done; done
-	$(BIN)/python train.py configs/shipped.yaml name=first model.names=kept training.epochs=8 training.learning_rate=1e-3
+	$(BIN)/python train.py configs/shipped.yaml name=first model.names=kept training.epochs=8 \
+		training.learning_rate=1e-3 'data.soft=[$(subst $(EMPTY) $(EMPTY),$(COMMA),$(SOFT))]'
 	$(BIN)/python train.py configs/shipped.yaml model.init=runs/first
 	cp runs/shipped/changes/config.json runs/shipped/changes/model.safetensors pipeline/shipped/
 
