@@ -75,9 +75,9 @@ def test_low_rank_updates_train_little_and_merge_without_a_change(small: tuple[A
 def test_what_training_changed_is_enough_beside_the_encoder(small: tuple[Any, Any], tmp_path: Path) -> None:
     model, tokenizer = small
     jolt(model)
-    before = logits(model, tokenizer, "we offer peace", "the deal is dead")
     (tmp_path / "changes").mkdir()
-    save_changes(model, tmp_path / "changes")
+    save_changes(model, tmp_path / "changes")  # rounds the model to what it keeps
+    before = logits(model, tokenizer, "we offer peace", "the deal is dead")
     save(model, tokenizer, tmp_path / "whole")
     assert (tmp_path / "changes" / "model.safetensors").stat().st_size < (tmp_path / "whole/model.safetensors").stat().st_size
     for folder in ("changes", "whole"):

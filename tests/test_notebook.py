@@ -22,7 +22,7 @@ from pipeline.runfolder import seal
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NOTEBOOK = NOTEBOOKS / "evaluation.ipynb"
-ALLOWED = {"encoder", "model", "inference", "metrics", "evaluation", "report", "plots", "files", "statements"}
+ALLOWED = {"encoder", "model", "inference", "metrics", "evaluation", "report", "runtime", "plots", "files", "statements"}
 MARKUP = "the <script>deal</script> costs $5 or $6"
 
 Outputs = dict[str, list[Any]]
