@@ -54,5 +54,18 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def leave(status: int) -> None:
+    """End the process with this status.
+
+    Beside others it ends at once: threads of libraries can abort while the interpreter ends, and torchrun would then call a
+    finished run failed.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        sys.exit(status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))
