@@ -13,7 +13,7 @@ from pipeline.attribution.paragraphs import split_paragraphs
 from pipeline.attribution.sentences import split_sentences
 from pipeline.files import write_text
 from pipeline.records import Span, Statement
-from pipeline.statements import to_json
+from pipeline.statements import to_dict, to_json
 
 ARTICLES = Path(__file__).parents[2] / "shared" / "news" / "unlabelled.jsonl"
 WORDS = range(6, 61)
@@ -35,8 +35,10 @@ def found(article: str, text: str) -> Iterator[Statement]:
 
 def main(output: Path) -> None:
     """Read, split, write."""
+    if not ARTICLES.is_file():
+        sys.exit(f"error: the unlabelled articles are not at {ARTICLES}")
     rows = (s for _, article in json_lines(ARTICLES) for s in found(article["id"], article["text"]))
-    write_text(output, "".join(to_json(s) + "\n" for s in rows))
+    write_text(output, "".join(to_json(to_dict(s)) + "\n" for s in rows))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pipeline.files import read_yaml
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
 SOFT = "soft"  # the name under which training.set_weights speaks of statements with a teacher's labels
+STARTS = ("encoder", "shipped")  # what model.init may be beside a run folder
 TAKEN = {  # what a task cannot be called: fields of a statement and of predictions, and what a module of torch has already
     "id", "text", "article", "content", "cue", "source", "cue_text", "source_text", "speaker", "kind", "role", "side", "type",
     "context", "paragraph", "model", "set", "split", "negotiation", "hard", "pair", "keys", "values", "items", "pop", "clear",
@@ -245,8 +246,10 @@ class RunConfig(Section):
             raise ValueError(f"seeds={self.seeds} names a seed twice")
         if self.cv.folds and self.data.soft:
             raise ValueError("cv.folds with data.soft: the teacher has seen every fold, so the scores would flatter")
-        if self.cv.folds and self.model.init == "shipped":
-            raise ValueError("cv.folds with model.init=shipped: what ships has seen every fold; take configs/scratch.yaml")
+        if self.cv.folds and self.model.init != "encoder":
+            raise ValueError(
+                f"cv.folds with model.init={self.model.init}: the start has seen every fold; take configs/scratch.yaml"
+            )
         if self.task == "attribution" and (self.seeds or self.cv.folds or self.tune):
             raise ValueError("seeds, cv.folds and tune are for task=classification; give a tagger one seed at a time")
         unknown = sorted(set(self.training.set_weights) - {*self.data.sets, SOFT})
@@ -390,3 +393,8 @@ def _check_paths(path: Path, config: RunConfig) -> None:
     for section, encoder in (("model", config.model.encoder), ("tagger", config.tagger.encoder)):
         if encoder.startswith((".", "/", "~")) and not Path(encoder).expanduser().is_dir():
             raise ConfigError(f"{path}: {section}.encoder: the folder {encoder!r} does not exist")
+    init = config.model.init
+    if init not in STARTS and not Path(init).is_dir():
+        raise ConfigError(
+            f"{path}: model.init: {init!r} is no run folder, nor one of {', '.join(STARTS)}.{nearest(init, STARTS)}"
+        )

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig,
 from transformers.utils import ModelOutput
 
 from pipeline.codebook import Codebook, default_codebook
-from pipeline.config import ModelSection
+from pipeline.config import STARTS, ModelSection
 from pipeline.encoder import WEIGHTS, adapt, backend, fill, known_shape, load_encoder, merge
 from pipeline.errors import ModelError
 from pipeline.exported import ABOUT
@@ -138,7 +138,7 @@ def create(section: ModelSection, codebook: Codebook) -> tuple[StanceModel, Any]
         _start_from(model, load(SHIPPED)[0], section.encoder)
     if section.rank:
         adapt(model.encoder, section.rank)
-    if section.init not in ("encoder", "shipped"):
+    if section.init not in STARTS:
         _go_on_from(model, Path(section.init), section)
     return model, tokenizer
 

@@ -40,9 +40,14 @@ def begin(config: "RunConfig", fingerprints: Mapping[str, str]) -> Path:
     """Make the run folder ready to be written; an older run of the name loses its manifest, so it never looks complete.
 
     Raises:
-        ConfigError: the folder cannot be made, or the run that is to be resumed had another configuration or other data.
+        ConfigError: the folder cannot be made, the run would start from itself, or the run that is to be resumed had another
+            configuration or other data.
     """
     folder, settings = config.folder, folder_settings(config, fingerprints)
+    if Path(config.model.init).resolve() == folder.resolve():
+        raise ConfigError(
+            f"model.init: {config.model.init!r} is the run itself, which would be written over: give another name="
+        )
     started = folder / STARTED
     if config.resume and started.is_file():
         before = {"processes": 1, **read_json(started)}

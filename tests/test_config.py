@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.config import RunConfig, load_config
 from pipeline.errors import ConfigError
+from pipeline.runfolder import begin
 
 ROOT = Path(__file__).parents[1]
 
@@ -62,12 +63,20 @@ def test_overrides(config: Path) -> None:
         ("data.report=[tiny]", "both name .*tiny.*never trained on"),
         ("data.labels=nowhere", "'nowhere' is not a folder"),
         ("model.encoder=./nowhere", "folder './nowhere' does not exist"),
+        ("model.init=shiped", r"'shiped' is no run folder, nor one of encoder, shipped\. Did you mean 'shipped'\?"),
         ("training={max_steps: 5, save_steps: 9}", "save_steps=9 is above training.max_steps=5"),
     ],
 )
 def test_what_is_wrong_is_named(config: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(config, [override])
+
+
+def test_a_run_does_not_start_from_itself(config: Path) -> None:
+    folder = load_config(config, []).folder
+    folder.mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"model\.init: .* is the run itself, which would be written over"):
+        begin(load_config(config, [f"model.init={folder}"]), {})
 
 
 def test_missing_file_lists_the_others(config: Path) -> None:

@@ -93,7 +93,7 @@ def test_seeds_are_run_summed_up_and_not_run_twice(config: Callable[..., RunConf
         (["cv.folds=3", f"data.soft={ROOT / 'README.md'}"], "the teacher has seen every fold"),
         (["tune={training.epochs: {low: 3, high: 2}}"], "the range 3 to 2 is empty"),
         (["tune={training.epochs: {lo: 3, high: 2}}"], r"unknown key 'tune.training.epochs.*lo'"),
-        (["cv.folds=3", "model.init=shipped"], r"what ships has seen every fold; take configs/scratch\.yaml"),
+        (["cv.folds=3", "model.init=shipped"], r"the start has seen every fold; take configs/scratch\.yaml"),
         (["training.set_weights={tyni: 2}"], r"training\.set_weights names \['tyni'\]"),
     ],
 )
