@@ -1,9 +1,9 @@
 """A run that is killed again and again: python benchmarks/killed.py [POINTS [ARTICLES]]
 
-Labels ARTICLES dispatches (378: each three times) and kills the whole process tree (SIGKILL) at POINTS random points (ten),
-then once more when all blocks are done and the output is being written; after each the same command goes on from what is there,
-and the last is left to end. Compares the output with that of a run that nobody stopped, byte for byte in .jsonl, row for row in
-.parquet, and the ledgers.
+Labels ARTICLES dispatches (378: each three times) and kills the whole process tree (SIGKILL) at POINTS random points (ten) of
+the work, then once more when all blocks are done and the output is being written; after each the same command goes on from what
+is there, and the last is left to end. Compares the output with that of a run that nobody stopped, byte for byte in .jsonl, row
+for row in .parquet, and the ledgers.
 """
 
 import os
@@ -39,19 +39,21 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def killed(articles: Path, output: Path, points: int, whole: float, blocks: int) -> tuple[int, list[str]]:
-    """Kill runs, each after a random share of what a whole one takes, so short that ten do not come to its end.
+    """Kill runs, each at a random point of the work: so many blocks done, and a random part of a block's time after that.
 
     Returns:
         The exit status of the run that is left to end, and when those before it were killed.
     """
     generator, when = random.Random(13), list[str]()
-    for _ in range(points):
-        process, after = started(articles, output), generator.uniform(0.02, 2 / max(points, 4)) * whole
+    for least in sorted(generator.randrange(blocks) for _ in range(points)):
+        process, more = started(articles, output), generator.uniform(0, 2 * whole / blocks)
+        while process.poll() is None and done(output) < least:
+            time.sleep(0.01)
         try:
-            process.wait(after)
+            process.wait(more)
             break  # it came to its end before that
         except subprocess.TimeoutExpired:
-            when.append(f"{after:.1f} s ({done(output)} of {blocks} blocks)")
+            when.append(f"{done(output)} blocks and {more:.1f} s")
             kill(process)
     process = started(articles, output)
     while process.poll() is None and done(output) < blocks:
@@ -86,9 +88,9 @@ def main(points: int, count: int) -> None:
             same, rows = same_rows(whole, broken)
             ledgers = [beside(str(path), "ledger").read_bytes() for path in (whole, broken)]
             print(
-                f".{ending}: {len(when)} kills, after {', '.join(when)}; the run that ends has exit status {status}; {rows} "
-                f"rows, {'all the same' if same else 'NOT the same'} as those of a run of {took:.0f} s that nobody stopped; "
-                f"{'the same' if ledgers[0] == ledgers[1] else 'ANOTHER'} ledger"
+                f".{ending}: {len(when)} kills, after {', '.join(when)} of {blocks} blocks; the run that ends has exit "
+                f"status {status}; {rows} rows, {'all the same' if same else 'NOT the same'} as those of a run of "
+                f"{took:.0f} s that nobody stopped; {'the same' if ledgers[0] == ledgers[1] else 'ANOTHER'} ledger"
             )
             assert same and status == process.returncode == 0 and ledgers[0] == ledgers[1]
 
