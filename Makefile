@@ -14,7 +14,7 @@ run: $(READY)
 	$(BIN)/python -m pipeline report --model $(RUN) --statements $(RUN)/examples.jsonl --articles examples --output $(RUN)/report.html
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
 
 check: $(READY)
 	$(BIN)/ruff check .

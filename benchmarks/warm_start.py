@@ -15,6 +15,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
+from pipeline.classifier import TorchClassifier
 from pipeline.codebook import default_codebook
 from pipeline.config import RunConfig
 from pipeline.corpus import load_set
@@ -65,7 +66,7 @@ def train(start: str, labels: tuple[list[Example], list[Example]], seed: int) ->
     )
     with tempfile.TemporaryDirectory() as work:
         trained = fit(config, *labels, default_codebook(), Path(work) / "checkpoints", lambda _: None)
-    return Labeller(trained.model, trained.tokenizer, start)
+    return Labeller(TorchClassifier(trained.model, trained.tokenizer), start)
 
 
 def score(labeller: Labeller, examples: Sequence[Example]) -> list[float]:
