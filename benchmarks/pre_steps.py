@@ -22,7 +22,7 @@ from pipeline.corpus import load_set
 from pipeline.encoder import EMBEDDED, encoder_folder
 
 ROOT = Path(__file__).parents[1]
-SETS = ("dispatches", "contrast", "news")
+SETS = ("dispatches", "contrast", "news", "archive")
 SEED = 13
 
 
