@@ -183,7 +183,11 @@ def test_a_packed_file_that_is_cut_off_gives_what_stands_before_the_break(tmp_pa
     assert "a.jsonl.gz: it cannot be read on from here: Compressed file ended" in failure.reason
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(TEXT.encode())[:20], gzip.compress(b"x" * 99)[:-6]])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip at all", gzip.compress(TEXT.encode())[:20], gzip.compress(b"x" * 99)[:-6]],
+    ids=["none", "cut short", "no end"],
+)
 def test_half_a_text_is_no_article(tmp_path: Path, content: bytes) -> None:
     assert "a.txt.gz: " in only_failure(write(tmp_path / "a.txt.gz", content)).reason
 
