@@ -15,6 +15,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.articles import Failure
 from pipeline.attribution import AHEAD, Attributor
+from pipeline.attribution.english import language
 from pipeline.attribution.parties import read_parties
 from pipeline.attribution.tagger import SHIPPED as TAGGER
 from pipeline.attribution.tagger import kept_tagger
@@ -140,8 +141,9 @@ class Recipe:
 
 
 @lru_cache(maxsize=1)
-def _settled() -> None:
+def _settled(_pipeline: int) -> None:
     """Leave all that is in memory now (the models and their words, above all) out of every collection from now on."""
+    gc.unfreeze()  # a pipeline that was given up for a fresh one goes now
     gc.collect()
     gc.freeze()
 
@@ -149,9 +151,9 @@ def _settled() -> None:
 def collect() -> None:
     """Free what only cycles keep, which spaCy leaves behind every parse: half of a worker's memory until Python would do it.
 
-    Called behind the first articles, when the models are loaded; a collection then takes less than a thousandth of a second.
+    Called behind articles, when the models are loaded; a collection then takes less than a thousandth of a second.
     """
-    _settled()
+    _settled(id(language()))
     gc.collect()
 
 

@@ -1,7 +1,9 @@
 """The parser that is run in ways of our own gives what spaCy gives and needs no torch; no article harms its neighbours."""
 
+import gc
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,7 @@ from pipeline.attribution import Attributor
 from pipeline.attribution import english as reading
 from pipeline.attribution.parse import lay_out, parse
 from pipeline.attribution.speakers import Cast
+from pipeline.blocks import collect
 from pipeline.errors import DataError
 from pipeline.records import Article
 
@@ -52,6 +55,15 @@ def test_a_vocabulary_that_has_grown_large_is_given_up(monkeypatch: pytest.Monke
     monkeypatch.setattr(reading, "MOST_FORMS", 0)
     assert reading.language() is not before
     assert Attributor(rules_only=True).extract(article(0)) == found
+
+
+def test_a_run_frees_a_pipeline_that_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    collect()
+    before = weakref.ref(reading.language())
+    monkeypatch.setattr(reading, "MOST_WORDS", 0)
+    collect()
+    assert before() is None
+    gc.unfreeze()
 
 
 def test_articles_that_are_parsed_at_once_are_extracted_as_alone() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 BATCH = 256  # texts that are parsed at once
-MOST_WORDS = 50_000  # that a vocabulary meets; it forgets none, so that a corpus is read with a fresh one behind so many
+MOST_WORDS = 15_000  # that a vocabulary meets; it forgets none, so that a corpus is read with a fresh one behind so many
 MOST_FORMS = 200_000  # words in one use each, whose attributes are kept
 GIVEN, TOLD = ["TAG", "DEP"], ["POS", "LEMMA", "DEP"]  # what the attribute ruler and the lemmatizer go by, and what they say
 
