@@ -3,7 +3,6 @@
 A recipe says how; it is small and can be sent to another process, which builds the attributor and the model from it once.
 """
 
-import gc
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.articles import Failure
 from pipeline.attribution import AHEAD, Attributor
-from pipeline.attribution.english import language
+from pipeline.attribution.english import collect
 from pipeline.attribution.parties import read_parties
 from pipeline.attribution.tagger import SHIPPED as TAGGER
 from pipeline.attribution.tagger import kept_tagger
@@ -138,23 +137,6 @@ class Recipe:
             threads=self.threads,
         )
         return Work(attributor, labeller)
-
-
-@lru_cache(maxsize=1)
-def _settled(_pipeline: int) -> None:
-    """Leave all that is in memory now (the models and their words, above all) out of every collection from now on."""
-    gc.unfreeze()  # a pipeline that was given up for a fresh one goes now
-    gc.collect()
-    gc.freeze()
-
-
-def collect() -> None:
-    """Free what only cycles keep, which spaCy leaves behind every parse: half of a worker's memory until Python would do it.
-
-    Called behind articles, when the models are loaded; a collection then takes less than a thousandth of a second.
-    """
-    _settled(id(language()))
-    gc.collect()
 
 
 @lru_cache(maxsize=1)

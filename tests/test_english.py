@@ -12,7 +12,6 @@ from pipeline.attribution import Attributor
 from pipeline.attribution import english as reading
 from pipeline.attribution.parse import lay_out, parse
 from pipeline.attribution.speakers import Cast
-from pipeline.blocks import collect
 from pipeline.errors import DataError
 from pipeline.records import Article
 
@@ -58,10 +57,10 @@ def test_a_vocabulary_that_has_grown_large_is_given_up(monkeypatch: pytest.Monke
 
 
 def test_a_run_frees_a_pipeline_that_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    collect()
+    reading.collect()
     before = weakref.ref(reading.language())
     monkeypatch.setattr(reading, "MOST_WORDS", 0)
-    collect()
+    reading.language()
     assert before() is None
     gc.unfreeze()
 

