@@ -41,7 +41,7 @@ tagger: $(READY)
 	cp runs/attribution/model/config.json runs/attribution/model/model.safetensors pipeline/attribution/weights/
 
 # The classifier that ships, made anew (docs/classifier.md): its teachers, what they say of statements and of all sentences of
-# the unlabelled articles and of made-up inputs, and the classifier. Most of a day on two cores, a quarter of an hour on a GPU.
+# the unlabelled articles and of made-up inputs, and the classifier. Reckoned, not run as a whole: more than a day on two cores.
 TEACHERS := 13 14 15
 INPUTS := unlabelled sentences made
 model: $(READY)

@@ -1,4 +1,4 @@
-"""Inputs that nobody said, for teachers to label: python benchmarks/made_up.py OUTPUT.jsonl STATEMENTS.jsonl... [--seed N]
+"""Inputs that nobody said, for teachers to label: python benchmarks/made_up.py OUTPUT.jsonl STATEMENTS.jsonl...
 
 A small student learns more of its teachers where it is asked about more than there is to read (data augmentation for
 distillation: Jiao et al. 2020, *TinyBERT*; Tang et al. 2019). From each training statement, hand-labelled or of the files that
@@ -7,7 +7,7 @@ piece of it or all of it with some words left out, under another statement's cue
 learned of them. Only articles that a set lists under train give words.
 """
 
-import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -21,6 +21,7 @@ from pipeline.statements import read_statements, to_dict, to_json
 
 ROOT = Path(__file__).parents[1]
 SETS = ["dispatches", "contrast", "news", "archive"]
+SEED = 13
 LEAST = 4  # words; shorter statements are not cut
 DROPPED = 0.15  # of the words
 
@@ -34,9 +35,9 @@ def training_statements(files: Sequence[Path]) -> list[Statement]:
     return [*given, *(e.statement for s in sets for e in s.split("train"))]
 
 
-def made_up(statements: Sequence[Statement], seed: int) -> Iterator[Statement]:
+def made_up(statements: Sequence[Statement]) -> Iterator[Statement]:
     """Two texts from each statement that is long enough, in their order."""
-    random, number = Random(seed), 0
+    random, number = Random(SEED), 0
     cues = [s.cue_text for s in statements if s.cue_text]
     for one in statements:
         words = one.text.split()
@@ -45,9 +46,9 @@ def made_up(statements: Sequence[Statement], seed: int) -> Iterator[Statement]:
         number += 1
         other = random.choice(statements).text.split()
         joined = words[: _third(words, random)] + other[_third(other, random) :]
-        yield Statement(f"made-{seed}-{number}-joined", " ".join(joined), article=one.article, cue_text=one.cue_text)
+        yield Statement(f"made-{number}-joined", " ".join(joined), article=one.article, cue_text=one.cue_text)
         kept = _piece(words, random) if number % 2 else [w for w in words if random.random() > DROPPED] or words
-        yield Statement(f"made-{seed}-{number}-cut", " ".join(kept), article=one.article, cue_text=random.choice(cues))
+        yield Statement(f"made-{number}-cut", " ".join(kept), article=one.article, cue_text=random.choice(cues))
 
 
 def _third(words: Sequence[str], random: Random) -> int:
@@ -62,16 +63,13 @@ def _piece(words: list[str], random: Random) -> list[str]:
     return words[start : start + count]
 
 
-def main() -> None:
+def main(output: Path, files: Sequence[Path]) -> None:
     """Read, make, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path)
-    parser.add_argument("statements", type=Path, nargs="+")
-    parser.add_argument("--seed", type=int, default=13)
-    given = parser.parse_args()
-    rows = made_up(training_statements(given.statements), given.seed)
-    write_text(given.output, "".join(to_json(to_dict(s)) + "\n" for s in rows))
+    write_text(output, "".join(to_json(to_dict(s)) + "\n" for s in made_up(training_statements(files))))
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) < 3:
+        sys.exit("usage: python benchmarks/made_up.py OUTPUT.jsonl STATEMENTS.jsonl...")
+    output, *files = map(Path, sys.argv[1:])
+    main(output, files)
